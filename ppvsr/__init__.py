@@ -1,0 +1,1 @@
+"""ppvsr: video super-resolution on PaddlePaddle."""

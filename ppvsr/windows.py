@@ -1,0 +1,41 @@
+"""Cut a stream into overlapping windows whose kept parts tile it. Pure: knows nothing of pictures or networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+class Window(NamedTuple, Generic[T]):
+    """A stretch of the stream: what the network sees, and which of its outputs are final."""
+
+    items: list[T]
+    keep: slice
+
+
+def windows(items: Iterable[T], size: int, overlap: int) -> Iterator[Window[T]]:
+    """Yield windows of at most `size` items; each item is kept by exactly one window, in order.
+
+    Neighbouring windows share `2 * overlap` items, so a kept item has at least `overlap` items of context on
+    either side (fewer only at the ends of the stream). The last window reaches back so that it is full as well,
+    unless the whole stream is shorter than `size`. The length of the stream need not be known, and no more than
+    `size` items are held.
+
+    Raises ValueError unless 0 <= 2 * overlap < size.
+    """
+    if not 0 <= 2 * overlap < size:
+        raise ValueError(f"overlap ({overlap}) must be less than half of the window size ({size})")
+    buffer: list[T] = []
+    first = 0  # the first item of the buffer that no window has kept yet
+    for item in items:
+        if len(buffer) == size:
+            if first <= overlap:  # as far back as it may lie, and `item` proves that this window is not the last
+                yield Window(list(buffer), slice(first, size - overlap))
+                first = size - overlap
+            buffer.pop(0)
+            first -= 1
+        buffer.append(item)
+    if buffer:
+        yield Window(buffer, slice(first, len(buffer)))
