@@ -46,24 +46,28 @@ def imports(path: Path) -> Iterator[str]:
             yield from (".".join(filter(None, [*base, node.module, alias.name])) for alias in node.names)
 
 
-@pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
-)
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_downwards(path):
     layer = path.relative_to(PACKAGE).with_suffix("").parts[0]
     assert layer in MAY_IMPORT, f"{path}: `{layer}` is a room that tests/test_layers.py does not know"
-    used = {name.split(".")[1] for name in imports(path) if name.startswith("ppvsr.")} - {layer, "__version__"}
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("ppvsr.")} - {
+        layer,
+        "__version__",
+    }
     assert used <= MAY_IMPORT[layer], f"{path}: `{layer}` must not import {sorted(used - MAY_IMPORT[layer])}"
     if layer in NO_PADDLE:
         assert not any(name.split(".")[0] == "paddle" for name in imports(path)), f"{path}: no paddle in `{layer}`"
 
 
-@pytest.mark.parametrize("text", [
-    "import ppvsr.train.loop",
-    "from ppvsr import catalog",
-    "from ..enhance import engine",
-    "from ..enhance.engine import Enhancer",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import ppvsr.train.loop",
+        "from ppvsr import catalog",
+        "from ..enhance import engine",
+        "from ..enhance.engine import Enhancer",
+    ],
+)
 def test_every_spelling_of_an_import_is_seen(text, tmp_path, monkeypatch):
     path = tmp_path / "ppvsr" / "video" / "planted.py"
     path.parent.mkdir(parents=True)

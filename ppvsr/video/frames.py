@@ -75,7 +75,7 @@ class FrameSource(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
 
-class FrameSink(AbstractContextManager, Protocol):  # type: ignore[misc]
+class FrameSink(AbstractContextManager, Protocol):
     """A film being written. It gets its final name when the `with` block ends well, and vanishes when it does not."""
 
     def write(self, frame: Frame) -> None:

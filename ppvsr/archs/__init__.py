@@ -1,0 +1,1 @@
+"""Networks: numbers in, layers out. No files, no names of variants, no downloads."""

@@ -1,0 +1,225 @@
+"""PP-MSVSR: multi-stage video super-resolution (arXiv 2112.02828)."""
+
+from __future__ import annotations
+
+import paddle
+import paddle.nn as nn
+from paddle import Tensor
+
+from ppvsr.archs.blocks import ResidualTrunk, conv3x3, lrelu
+from ppvsr.archs.checks import check_clip, check_groups
+from ppvsr.archs.spynet import SPyNet
+from ppvsr.ops.deform import FlowGuidedAlignment, RefiningAlignment
+from ppvsr.ops.resample import PixelShufflePack, upsample
+
+BRANCHES = ("stage2_backward", "stage2_forward", "stage3_backward", "stage3_forward")
+
+Kept = dict[int, tuple[Tensor, Tensor]]  # offset and mask of an alignment, by the index of its flow
+
+
+class MSVSR(nn.Layer):
+    """PP-MSVSR, x4: local fusion of neighbours, two rounds of propagation, an auxiliary picture between them.
+
+    The defaults are the small network (1,453,607 parameters, 31.25 dB on REDS4); the large one has 7,417,197 (32.53 dB).
+
+    mid_channels: width c of all features; must be divisible by `deform_groups` and `stage1_groups`.
+    num_init_blocks, num_blocks, num_reconstruction_blocks, aux_reconstruction_blocks: residual blocks in the trunks
+        of the features, of each branch, of the output and of the auxiliary stage.
+    only_last: leave out the convolution at high resolution before the last one.
+    use_tiny_spynet: the small flow network instead of the full one.
+    deform_groups, stage1_groups: deformable groups of the propagation and of the local fusion.
+    auxiliary_loss: with the auxiliary stage; without it, stage 3 works on the features that stage 2 worked on.
+    use_refine_align: stage 3 refines the offsets of stage 2 instead of predicting its own from the flow.
+    use_local_connect: add a picture made directly from the local fusion.
+
+    A forward pass is a loop over these steps, each from tensors to tensors (features (b, c, h, w), flows (b, 2, h, w)):
+
+    - `spynet(ref, other)`: flow from one frame to another;
+    - `feat_extract(frames)`: features of frames (b, 3, h, w);
+    - `local_align(neighbour, cur, flow)`, `local_fusion(cur, next, previous)`: stage 1;
+    - `begin(branch, *feats)`, `propagate(branch, state, flow, *feats)`, `refine(branch, state, flow, offset, mask,
+      *feats)`: one frame of one of the BRANCHES: its first frame, a frame of stage 2, a frame of stage 3;
+    - `auxiliary(frame, *feats)`: picture and new features, between the stages;
+    - `reconstruct(frame, *feats)`: the picture (b, 3, 4h, 4w).
+
+    `feats` are the features of the frame so far: those of `feat_extract` (of `auxiliary` in the branches of stage 3), of
+    `local_fusion`, then of every branch before this step.
+    """
+
+    scale = 4
+    min_size = 64
+    size_multiple = 1
+
+    def __init__(
+        self,
+        *,
+        mid_channels: int = 32,
+        num_init_blocks: int = 2,
+        num_blocks: int = 3,
+        num_reconstruction_blocks: int = 2,
+        only_last: bool = True,
+        use_tiny_spynet: bool = True,
+        deform_groups: int = 4,
+        stage1_groups: int = 8,
+        auxiliary_loss: bool = True,
+        use_refine_align: bool = True,
+        aux_reconstruction_blocks: int = 1,
+        use_local_connect: bool = True,
+    ) -> None:
+        super().__init__()
+        check_groups("deform_groups", deform_groups, mid_channels)
+        check_groups("stage1_groups", stage1_groups, mid_channels)
+        self.only_last = only_last
+        self.auxiliary_loss = auxiliary_loss
+        self.use_refine_align = use_refine_align
+        self.use_local_connect = use_local_connect
+        c = mid_channels
+
+        self.spynet = SPyNet("tiny" if use_tiny_spynet else "full")
+        self.feat_extract = ResidualTrunk(3, c, num_init_blocks)
+        stage3_align = RefiningAlignment if use_refine_align else FlowGuidedAlignment
+        align = dict(zip(BRANCHES, 2 * [FlowGuidedAlignment] + 2 * [stage3_align], strict=True))
+        self.deform_align = nn.LayerDict({name: align[name](c, deform_groups) for name in BRANCHES})
+        self.backbone = nn.LayerDict(
+            {name: ResidualTrunk((3 + i) * c, c, num_blocks) for i, name in enumerate(BRANCHES)}
+        )
+        self.stage1_align = FlowGuidedAlignment(c, stage1_groups)
+        self.stage1_blocks = ResidualTrunk(3 * c, c, 3)
+
+        self.reconstruction = ResidualTrunk(6 * c, c, num_reconstruction_blocks)
+        self.upsample1 = PixelShufflePack(c, c)
+        self.upsample2 = PixelShufflePack(c, c)
+        if not only_last:
+            self.conv_hr = conv3x3(c, c)
+        self.conv_last = conv3x3(c, 3)
+
+        if auxiliary_loss:
+            self.aux_fusion = conv3x3(2 * c, c)
+            self.aux_reconstruction = ResidualTrunk(4 * c, c, aux_reconstruction_blocks)
+            self.aux_block_down1 = _down(3 + c, c)
+            self.aux_block_down2 = _down(2 * c, c)
+            self.aux_conv_last = conv3x3(c, 3)
+        self.aux_upsample1 = PixelShufflePack(c, c)  # the local picture uses these, too
+        self.aux_upsample2 = PixelShufflePack(c, c)
+        self.hybrid_conv_last = conv3x3(c, 3)
+
+    def forward(self, lq: Tensor) -> tuple[Tensor, ...]:
+        """Enlarge a clip (b, t, 3, h, w), RGB in [0, 1], t >= 1, to (b, t, 3, 4h, 4w).
+
+        Returns (auxiliary, final) while training with `auxiliary_loss`, otherwise (final,).
+
+        Raises ValueError if `lq` is no such clip or has a side under 64.
+        """
+        check_clip(lq, min_size=self.min_size)
+        frames = lq.unbind(1)
+        to_next, to_previous = self.spynet.clip_flows(lq)
+        spatial = [self.feat_extract(frame) for frame in frames]
+        feats = [[local] for local in self._stage1(spatial, to_next, to_previous)]
+        kept_backward: Kept = {}
+        kept_forward: Kept = {}
+
+        self._propagate_all("stage2_backward", spatial, feats, to_next, kept_backward)
+        self._propagate_all("stage2_forward", spatial, feats, to_previous, kept_forward)
+        current, pictures = self._auxiliary_all(frames, spatial, feats)
+        self._propagate_all("stage3_backward", current, feats, to_next, kept_backward)
+        self._propagate_all("stage3_forward", current, feats, to_previous, kept_forward)
+
+        final = [self.reconstruct(x, s, *f) for x, s, f in zip(frames, spatial, feats, strict=True)]
+        return tuple(paddle.stack(clip, axis=1) for clip in (pictures, final) if clip)
+
+    def local_align(self, neighbour: Tensor, cur: Tensor, flow: Tensor) -> Tensor:
+        """Bring the features of a neighbour onto the current frame, given the flow from the current frame to it."""
+        return self.stage1_align(neighbour, cur, flow)[0]
+
+    def local_fusion(self, cur: Tensor, next: Tensor, previous: Tensor) -> Tensor:
+        """Fuse a frame with its aligned neighbours; at the ends of the clip zeros stand for the missing one."""
+        return self.stage1_blocks(paddle.concat([cur, next, previous], axis=1))
+
+    def begin(self, branch: str, *feats: Tensor) -> Tensor:
+        """Return the state after the first frame of a branch."""
+        return self.backbone[branch](paddle.concat([*feats, paddle.zeros_like(feats[0])], axis=1))
+
+    def propagate(self, branch: str, state: Tensor, flow: Tensor, *feats: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the next state, and the offset and mask by which the last one was aligned."""
+        aligned, offset, mask = self.deform_align[branch](state, feats[0], flow)
+        return aligned + self.backbone[branch](paddle.concat([*feats, aligned], axis=1)), offset, mask
+
+    def refine(
+        self, branch: str, state: Tensor, flow: Tensor, offset: Tensor, mask: Tensor, *feats: Tensor
+    ) -> Tensor:
+        """Return the next state, aligned by improving upon the offset and mask of the branch of stage 2."""
+        aligned = self.deform_align[branch](state, feats[0], flow, offset, mask)
+        return aligned + self.backbone[branch](paddle.concat([*feats, aligned], axis=1))
+
+    def auxiliary(self, frame: Tensor, *feats: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the auxiliary picture (b, 3, 4h, 4w) and the features of the frame that were improved by it."""
+        low = self.aux_reconstruction(paddle.concat(feats, axis=1))  # (b, c, h, w)
+        mid = lrelu(self.aux_upsample1(low))  # (b, c, 2h, 2w)
+        high = lrelu(self.aux_upsample2(mid))  # (b, c, 4h, 4w)
+        picture = self.aux_conv_last(high) + upsample(frame, self.scale)
+        down = self.aux_block_down1(paddle.concat([picture, high], axis=1))
+        down = self.aux_block_down2(paddle.concat([down, mid], axis=1))
+        return picture, self.aux_fusion(paddle.concat([down, low], axis=1))
+
+    def reconstruct(self, frame: Tensor, *feats: Tensor) -> Tensor:
+        """Return the picture (b, 3, 4h, 4w)."""
+        x = self.reconstruction(paddle.concat(feats, axis=1))
+        x = lrelu(self.upsample2(lrelu(self.upsample1(x))))
+        x = self.conv_last(x if self.only_last else lrelu(self.conv_hr(x)))
+        x = x + upsample(frame, self.scale)
+        if self.use_local_connect:
+            local = feats[1]
+            x = x + self.hybrid_conv_last(lrelu(self.aux_upsample2(lrelu(self.aux_upsample1(local)))))
+        return x
+
+    def _stage1(self, spatial: list[Tensor], to_next: list[Tensor], to_previous: list[Tensor]) -> list[Tensor]:
+        """Fuse every frame with its neighbours."""
+        nothing = paddle.zeros_like(spatial[0])
+        nexts = [*map(self.local_align, spatial[1:], spatial, to_next), nothing]
+        previous = [nothing, *map(self.local_align, spatial, spatial[1:], to_previous)]
+        return list(map(self.local_fusion, spatial, nexts, previous))
+
+    def _propagate_all(
+        self, branch: str, current: list[Tensor], feats: list[list[Tensor]], flows: list[Tensor], kept: Kept
+    ) -> None:
+        """Walk along the clip and append the state at every frame to its `feats`.
+
+        Stage 2 leaves its offsets and masks in `kept`, stage 3 takes them out as it goes.
+        """
+        order = list(range(len(current)))
+        if branch.endswith("backward"):
+            order.reverse()
+        state = self.begin(branch, current[order[0]], *feats[order[0]])
+        feats[order[0]].append(state)
+        for last, i in zip(order, order[1:], strict=False):
+            pair = min(last, i)
+            inputs = (state, flows[pair], *kept.pop(pair, ()), current[i], *feats[i])
+            if self._refines(branch):
+                state = self.refine(branch, *inputs)
+            else:
+                state, *alignment = self.propagate(branch, *inputs)
+                if self.use_refine_align:
+                    kept[pair] = (alignment[0], alignment[1])
+            feats[i].append(state)
+
+    def _refines(self, branch: str) -> bool:
+        return self.use_refine_align and branch.startswith("stage3")
+
+    def _auxiliary_all(
+        self, frames: list[Tensor], spatial: list[Tensor], feats: list[list[Tensor]]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the features that stage 3 works on and, for the loss only, the auxiliary pictures."""
+        if not self.auxiliary_loss:
+            return spatial, []
+        current, pictures = [], []
+        for frame, s, f in zip(frames, spatial, feats, strict=True):
+            picture, feature = self.auxiliary(frame, s, *f)
+            current.append(feature)
+            if self.training:
+                pictures.append(picture)
+        return current, pictures
+
+
+def _down(in_channels: int, channels: int) -> nn.Sequential:
+    """Halve the size of a feature map."""
+    return nn.Sequential(conv3x3(in_channels, channels, stride=2), nn.LeakyReLU(0.1), conv3x3(channels, channels))

@@ -1,0 +1,116 @@
+"""Optical flow by a pyramid of small networks (SPyNet, arXiv 1611.00850; the 3x3 kinds are of PP-MSVSR, arXiv 2112.02828)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+import paddle
+import paddle.nn as nn
+import paddle.nn.functional as F
+from paddle import Tensor
+
+from ppvsr.archs.blocks import lrelu
+from ppvsr.ops.resample import resize
+from ppvsr.ops.warp import flow_warp
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+MULTIPLE = 32  # sides are brought to a multiple of this
+
+
+class Kind(NamedTuple):
+    """How a flow network is made: the same convolutions on every level, with an activation between them."""
+
+    levels: int
+    kernel: int
+    channels: tuple[int, ...]
+    activation: Callable[[Tensor], Tensor]
+    name: str  # of a convolution, counted from `first`, as in published weights
+    first: int
+    nested: bool  # published weights know a convolution as `<name>.conv` instead of `<name>`
+
+
+FULL = (8, 16, 16, 32, 32, 32, 64, 32, 32, 32, 16, 16, 16, 16, 16, 2)
+TINY = (8, 16, 16, 32, 32, 32, 32, 16, 16, 16, 8, 8, 2)
+KINDS = {
+    "basic": Kind(6, 7, (8, 32, 64, 32, 16, 2), F.relu, "conv{}", 1, nested=False),
+    "full": Kind(6, 3, FULL, lrelu, "{}", 0, nested=True),
+    "tiny": Kind(3, 3, TINY, lrelu, "{}", 0, nested=True),
+}
+
+
+class SPyNet(nn.Layer):
+    """Optical flow between pairs of frames, from coarse to fine.
+
+    kind: `basic` (BasicVSR and its relatives, 1,440,300 parameters), `full` (PP-MSVSR-L, 577,644) or
+    `tiny` (PP-MSVSR, 141,078).
+    """
+
+    keeps_initial_weights = True
+
+    def __init__(self, kind: str = "basic") -> None:
+        super().__init__()
+        self.kind = KINDS[kind]
+        self.register_buffer("mean", paddle.to_tensor(MEAN).reshape([1, 3, 1, 1]))
+        self.register_buffer("std", paddle.to_tensor(STD).reshape([1, 3, 1, 1]))
+        self.levels = nn.LayerList([_level(self.kind) for _ in range(self.kind.levels)])
+
+    def forward(self, ref: Tensor, other: Tensor) -> Tensor:
+        """Return the flow (n, 2, h, w), in pixels, x first, from `ref` to `other`, both (n, 3, h, w), RGB in [0, 1].
+
+        Warping something of `other` by it brings it onto `ref`.
+        """
+        return self.match(self.pyramid(ref), self.pyramid(other), *ref.shape[2:])
+
+    def clip_flows(self, lq: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the flows between neighbours in a clip (b, t, 3, h, w): two lists of t - 1 tensors (b, 2, h, w).
+
+        The first holds the flows from frame i to i + 1, which propagation backward in time needs; the second those
+        from i + 1 to i.
+        """
+        b, t, c, h, w = lq.shape
+        if t == 1:
+            return [], []
+        pyramid = [level.reshape([b, t, *level.shape[1:]]) for level in self.pyramid(lq.reshape([b * t, c, h, w]))]
+        earlier = [level[:, :-1].flatten(0, 1) for level in pyramid]
+        later = [level[:, 1:].flatten(0, 1) for level in pyramid]
+        to_next = self.match(earlier, later, h, w).reshape([b, t - 1, 2, h, w])
+        to_previous = self.match(later, earlier, h, w).reshape([b, t - 1, 2, h, w])
+        return to_next.unbind(1), to_previous.unbind(1)
+
+    def pyramid(self, frames: Tensor) -> list[Tensor]:
+        """Return normalised frames (n, 3, h, w) at every level, coarsest first, sides brought to multiples of 32."""
+        h, w = (-(-side // MULTIPLE) * MULTIPLE for side in frames.shape[2:])
+        levels = [(resize(frames, h, w) - self.mean) / self.std]
+        for _ in self.levels[1:]:
+            levels.append(F.avg_pool2d(levels[-1], 2))
+        return levels[::-1]
+
+    def match(self, ref: list[Tensor], other: list[Tensor], h: int, w: int) -> Tensor:
+        """Return the flow (n, 2, h, w) between two pyramids."""
+        flow = paddle.zeros_like(ref[0][:, :2]).astype("float32")
+        warped = other[0]
+        for i, level in enumerate(self.levels):
+            if i:
+                flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=True)
+                warped = flow_warp(other[i], flow, border=True)
+            flow = flow + self._residue(level, paddle.concat([ref[i], warped, flow], axis=1)).astype("float32")
+        padded_h, padded_w = flow.shape[2:]
+        flow = resize(flow, h, w)
+        return paddle.concat([flow[:, :1] * (w / padded_w), flow[:, 1:] * (h / padded_h)], axis=1)
+
+    def _residue(self, level: nn.Sequential, x: Tensor) -> Tensor:
+        for i, conv in enumerate(level):
+            x = conv(self.kind.activation(x) if i else x)
+        return x
+
+
+def _level(kind: Kind) -> nn.Sequential:
+    """Make the convolutions of one level, under the names of the kind."""
+    level = nn.Sequential()
+    for i, (fan_in, fan_out) in enumerate(pairwise(kind.channels), start=kind.first):
+        conv = nn.Conv2D(fan_in, fan_out, kind.kernel, padding=kind.kernel // 2)
+        level.add_sublayer(kind.name.format(i), nn.Sequential(("conv", conv)) if kind.nested else conv)
+    return level

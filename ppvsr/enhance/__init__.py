@@ -1,0 +1,1 @@
+"""The streaming engine: films in, larger films out, in bounded memory."""

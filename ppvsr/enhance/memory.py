@@ -1,0 +1,52 @@
+"""How much memory there is."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from ..errors import UsageError
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+ASSUMED = 4 * 2**30  # where the system does not tell
+
+
+def free_memory() -> int:
+    """Return the bytes that a program may still take: the system's, or what its control group has left."""
+    limits = [_system(), _control_group()]
+    return min([limit for limit in limits if limit is not None], default=ASSUMED)
+
+
+def parse_size(text: str) -> int:
+    """Read "6G", "800M", "1.5 GB", ... as bytes (powers of 1024). Raises UsageError."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    if not match or not float(match[1]):
+        raise UsageError(f"{text!r} is not an amount of memory; write it like 6G or 800M")
+    return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+def format_size(count: float) -> str:
+    """Write bytes for people: 1.4 GB."""
+    return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB"
+
+
+def _system() -> int | None:
+    try:
+        table = Path("/proc/meminfo").read_text(encoding="ascii")
+        return int(re.search(r"MemAvailable:\s+(\d+) kB", table)[1]) * 1024  # type: ignore[index]
+    except (OSError, TypeError):
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows, macOS
+        return None
+
+
+def _control_group() -> int | None:
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit, used = ((folder / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
+        return None if limit == "max" else max(int(limit) - int(used), 0)
+    except (OSError, ValueError):
+        return None

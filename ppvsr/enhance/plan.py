@@ -1,0 +1,136 @@
+"""Decide, before any work, how a film is cut in time and space so that the memory suffices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..errors import PpvsrError, UsageError
+from .memory import format_size
+from .tiles import spans
+
+TILE_OVERLAP = 32  # low-resolution pixels of context around a tile; measured by benchmarks/seams.py
+SMALLEST_TILE = 128
+PROGRAM = 450 * 2**20  # Python, Paddle and FFmpeg themselves
+ENCODER_FRAMES = 60  # that libx264 holds at its default preset (lookahead, references), 1.5 bytes a pixel
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one pass of a network needs at its peak, in bytes; measured by benchmarks/memory.py.
+
+    per_frame: for each low-resolution pixel of each frame of the window.  per_pass: for each pixel, once.
+    """
+
+    per_frame: float
+    per_pass: float
+
+    def __call__(self, frames: int, pixels: int) -> float:
+        """Return the bytes for a window of so many frames of so many low-resolution pixels."""
+        return (frames * self.per_frame + self.per_pass) * pixels
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a network asks of its pictures: the smallest side, a multiple for both sides, and its scale."""
+
+    min_size: int = 1
+    size_multiple: int = 1
+    scale: int = 4
+
+    def padded(self, side: int) -> int:
+        """Return the side that the network is given for a picture's side."""
+        return -(-max(side, self.min_size) // self.size_multiple) * self.size_multiple
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one network will run over a film of `height` x `width`.
+
+    window, overlap: frames at once, and frames of context on either side.  tile: (h, w) computed at once, in
+    low-resolution pixels, padding included.  peak: bytes of the whole program, expected.
+    """
+
+    height: int
+    width: int
+    limits: Limits
+    window: int
+    overlap: int
+    tile: tuple[int, int]
+    peak: int
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """The size of the padded picture that the tiles cut up."""
+        return self.limits.padded(self.height), self.limits.padded(self.width)
+
+    @property
+    def count(self) -> int:
+        """The number of tiles in a frame."""
+        return count_tiles(self.padded, self.tile)
+
+    def __str__(self) -> str:
+        frames = f"windows of {self.window} frames with {self.overlap} of context on either side"
+        size = f"{self.width}x{self.height}"
+        area = f"whole frames of {size}" if self.count == 1 else f"{self.count} tiles of {_size(self.tile)} over {size}"
+        return f"{frames}, {area}, about {format_size(self.peak)} of memory at the peak"
+
+
+def _size(tile: tuple[int, int]) -> str:
+    return f"{tile[1]}x{tile[0]}"
+
+
+def count_tiles(padded: tuple[int, int], tile: tuple[int, int]) -> int:
+    """Return how many tiles cover a padded picture."""
+    down, across = (len(spans(a, b, TILE_OVERLAP if b < a else 0)) for a, b in zip(padded, tile, strict=True))
+    return down * across
+
+
+def make_plan(height: int, width: int, *, limits: Limits, cost: Cost, window: int, overlap: int, memory: int) -> Plan:
+    """Return the plan with the fewest tiles whose expected peak stays within `memory` bytes.
+
+    Raises UsageError for an impossible window, PpvsrError when not even the smallest tile fits.
+    """
+    if not 0 <= 2 * overlap < window:
+        raise UsageError(
+            f"windows of {window} frames cannot overlap by {overlap} on either side:"
+            f" --num_frames must be at least {2 * overlap + 1}, or --overlap at most {(window - 1) // 2}"
+        )
+    fixed = PROGRAM + output_bytes(height, width, limits.scale, window)
+    padded = limits.padded(height), limits.padded(width)
+    least = 0.0
+    for tile in _candidates(padded, limits):
+        peak = fixed + cost(window, tile[0] * tile[1])
+        if peak <= memory:
+            return Plan(height, width, limits, window, overlap, tile, int(peak))
+        least = peak
+    raise PpvsrError(
+        f"{width}x{height} in windows of {window} frames needs about {format_size(least)} even in the smallest tiles,"
+        f" and {format_size(memory)} may be used: shorten the windows (--num_frames) or allow more (--memory)"
+    )
+
+
+def output_bytes(height: int, width: int, scale: int, window: int) -> int:
+    """Return the bytes held in large pictures: one window's result, the queue to the encoder, and the encoder."""
+    pixels = height * width * scale * scale
+    return int(pixels * (3 * (window + 8) + 1.5 * ENCODER_FRAMES))
+
+
+def _candidates(padded: tuple[int, int], limits: Limits) -> Iterator[tuple[int, int]]:
+    """Yield tile sizes from the whole picture downwards: the longer side is cut first, into ever more parts."""
+    tile = padded
+    while True:
+        yield tile
+        smallest = max(SMALLEST_TILE, limits.padded(2 * TILE_OVERLAP + 1))
+        height, width = tile
+        longer = 0 if height > width else 1
+        side = (height, width)[longer]
+        if side <= smallest:
+            return
+        count = len(spans(padded[longer], side, TILE_OVERLAP if side < padded[longer] else 0)) + 1
+        # the smallest side with which `count` tiles still cover the picture
+        shorter = -(-(padded[longer] - 2 * TILE_OVERLAP) // count) + 2 * TILE_OVERLAP
+        shorter = max(limits.padded(shorter), smallest)
+        if shorter >= side:
+            return
+        tile = (shorter, width) if longer == 0 else (height, shorter)

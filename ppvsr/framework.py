@@ -1,0 +1,50 @@
+"""Bring in Paddle: late, quietly, and with a word of advice when it cannot be had."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import warnings
+from importlib import metadata
+
+from .errors import PpvsrError, UsageError
+
+OLDEST = (3, 0)
+ADVICE = "install it with `pip install ppvsr[cpu]`, or see the README for GPUs"
+
+
+def check_paddle() -> None:
+    """Make sure that a usable Paddle is installed, without importing it (which takes seconds).
+
+    Raises PpvsrError with what to install.
+    """
+    for package in ("paddlepaddle", "paddlepaddle-gpu"):
+        try:
+            version = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+            raise PpvsrError(f"{package} {version} is too old, ppvsr needs 3.0 or newer: {ADVICE}")
+        return
+    if importlib.util.find_spec("paddle") is None:  # builds for other chips have other package names
+        raise PpvsrError(f"PaddlePaddle is not installed, and all variants but Bicubic need it: {ADVICE}")
+
+
+def use_device(device: str | None = None) -> str:
+    """Import Paddle and select `device` ("cpu", "gpu", "gpu:1", ...; None: a GPU where Paddle has one, else the CPU).
+
+    Returns the device's name. Raises PpvsrError without Paddle, UsageError for a device that is not there.
+    """
+    check_paddle()
+    os.environ.setdefault("GLOG_minloglevel", "2")  # Paddle's C++ side logs its start-up to stderr
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import paddle
+
+    wanted = device or ("gpu" if paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count() else "cpu")
+    try:
+        paddle.device.set_device(wanted)
+    except (ValueError, RuntimeError, OSError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise UsageError(f"--device {wanted}: this Paddle cannot use it ({reason}); try --device cpu") from error
+    return wanted

@@ -1,0 +1,1 @@
+"""Tensor functions and small layers that the networks share."""

@@ -1,0 +1,118 @@
+"""Deformable convolution and the alignments that are built on it.
+
+All of them predict, for every pixel and each of the 3x3 taps of every deformable group, where to read (an offset in
+pixels, y first, as Paddle wants it) and how much it counts (a mask, 0 to 1). An optical flow, x first, gives the
+offsets their starting point.
+"""
+
+from __future__ import annotations
+
+import paddle
+import paddle.nn as nn
+import paddle.nn.functional as F
+from paddle import Tensor
+from paddle.vision.ops import DeformConv2D as PaddleDeformConv2D
+from paddle.vision.ops import deform_conv2d
+
+from ppvsr.ops.warp import flow_warp
+
+TAPS = 9  # of a 3x3 kernel
+MAX_RESIDUE = 10.0  # pixels that an offset may differ from what it starts from
+
+
+class DeformConv2D(PaddleDeformConv2D):
+    """Modulated deformable 3x3 convolution (arXiv 1811.11168), computed in float32 whatever the precision around it.
+
+    x: (n, in_channels, h, w);  offset: (n, 18 * groups, h, w), (y, x) of tap 0, of tap 1, ...;
+    mask: (n, 9 * groups, h, w).  Returns (n, out_channels, h, w) in the type of `x`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, groups: int) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1, deformable_groups=groups)
+        self.groups = groups
+
+    def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
+        """Read `x` at the offsets, weigh by the mask, convolve."""
+        with paddle.amp.auto_cast(enable=False):
+            wide = [v.astype("float32") for v in (x, offset, self.weight, self.bias, mask)]
+            aligned = deform_conv2d(
+                *wide[:4], padding=1, deformable_groups=self.groups, mask=wide[4]
+            )
+            return aligned.astype(x.dtype)
+
+
+class FlowGuidedAlignment(nn.Layer):
+    """Bring a feature map onto the current frame; the offsets start from a flow (PP-MSVSR, arXiv 2112.02828)."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.conv_offset = offset_net(2 * channels + 2, channels, groups)
+        self.dcn = DeformConv2D(channels, channels, groups)
+
+    def forward(self, x: Tensor, cur: Tensor, flow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Align `x`, given the current feature map and the flow from the current frame to that of `x`.
+
+        x, cur: (n, c, h, w);  flow: (n, 2, h, w).  Returns aligned (n, c, h, w), offset (n, 18 * groups, h, w) and
+        mask (n, 9 * groups, h, w).
+        """
+        hints = paddle.concat([flow_warp(x, flow), cur, flow], axis=1)
+        residue, mask = predict_offset(self.conv_offset, hints)
+        offset = residue + as_offset(flow, residue.shape[1])
+        return self.dcn(x, offset, mask), offset, mask
+
+
+class RefiningAlignment(nn.Layer):
+    """Align once more, starting from the offsets and masks of an earlier alignment (PP-MSVSR, arXiv 2112.02828)."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.mdconv = DeformConv2D(channels, channels, groups)
+        self.conv_offset = offset_net(2 * channels + 2, channels, groups)
+        self.dcn = DeformConv2D(channels, channels, groups)
+
+    def forward(self, x: Tensor, cur: Tensor, flow: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
+        """Align `x` (n, c, h, w) onto `cur`; the other arguments are those that FlowGuidedAlignment takes and returns."""
+        hints = paddle.concat([self.mdconv(x, offset, mask), cur, flow], axis=1)
+        residue, new_mask = predict_offset(self.conv_offset, hints)
+        return self.dcn(x, residue + offset, (new_mask + mask) / 2)
+
+
+class SecondOrderAlignment(nn.Layer):
+    """Bring the feature maps of the last two frames onto the current one (BasicVSR++, arXiv 2104.13371)."""
+
+    def __init__(self, channels: int, groups: int) -> None:
+        super().__init__()
+        self.conv_offset = offset_net(3 * channels + 4, channels, groups)
+        self.dcn = DeformConv2D(2 * channels, channels, groups)
+
+    def forward(self, x1: Tensor, x2: Tensor, cur: Tensor, flow1: Tensor, flow2: Tensor) -> Tensor:
+        """Align `x1` (one step away) and `x2` (two steps away), given the flows from the current frame to theirs.
+
+        x1, x2, cur: (n, c, h, w);  flow1, flow2: (n, 2, h, w).  Returns (n, c, h, w).
+        """
+        hints = [flow_warp(x1, flow1), cur, flow_warp(x2, flow2), flow1, flow2]
+        residue, mask = predict_offset(self.conv_offset, paddle.concat(hints, axis=1))
+        half = residue.shape[1] // 2  # the first half of the groups reads x1, the second x2
+        offset = residue + paddle.concat([as_offset(flow1, half), as_offset(flow2, half)], axis=1)
+        return self.dcn(paddle.concat([x1, x2], axis=1), offset, mask)
+
+
+def offset_net(in_channels: int, channels: int, groups: int) -> nn.Sequential:
+    """Four 3x3 convolutions that predict offsets and masks; the last starts at zero, so that alignment starts from the flow."""
+    layers: list[nn.Layer] = []
+    for width in (in_channels, channels, channels):
+        layers += [nn.Conv2D(width, channels, 3, padding=1), nn.LeakyReLU(0.1)]
+    zero = nn.initializer.Constant(0.0)
+    return nn.Sequential(*layers, nn.Conv2D(channels, 3 * TAPS * groups, 3, padding=1, weight_attr=zero))
+
+
+def predict_offset(net: nn.Sequential, hints: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what `net` adds to the offsets, within ±10 pixels, and the mask, 0 to 1."""
+    prediction = net(hints).astype("float32")
+    taps = prediction.shape[1] // 3
+    return MAX_RESIDUE * paddle.tanh(prediction[:, : 2 * taps]), F.sigmoid(prediction[:, 2 * taps :])
+
+
+def as_offset(flow: Tensor, channels: int) -> Tensor:
+    """Repeat a flow (n, 2, h, w), x first, as the offset of every tap, y first: (n, channels, h, w)."""
+    return flow.flip(1).tile([1, channels // 2, 1, 1])

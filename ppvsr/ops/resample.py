@@ -1,0 +1,42 @@
+"""Changes of resolution."""
+
+from __future__ import annotations
+
+import paddle.nn as nn
+import paddle.nn.functional as F
+from paddle import Tensor
+
+
+class PixelShufflePack(nn.Layer):
+    """Upsample by two: a 3x3 convolution to four times the channels, then a pixel shuffle.
+
+    (n, in_channels, h, w) -> (n, out_channels, 2h, 2w), without activation.
+    """
+
+    keeps_initial_weights = True
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.upsample_conv = nn.Conv2D(in_channels, 4 * out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x` at twice its size."""
+        return F.pixel_shuffle(self.upsample_conv(x), 2)
+
+
+def upsample(x: Tensor, scale: int) -> Tensor:
+    """Enlarge (n, c, h, w) bilinearly to (n, c, scale * h, scale * w), pixels being areas (half-pixel centres)."""
+    return F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
+
+
+def resize(x: Tensor, h: int, w: int) -> Tensor:
+    """Bring (n, c, *, *) bilinearly to (n, c, h, w), pixels being areas; returns `x` itself if it has that size."""
+    if list(x.shape[2:]) == [h, w]:
+        return x
+    return F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Extend (n, c, h, w) by reflection at the bottom and at the right until both sides are multiples of `multiple`."""
+    bottom, right = (-side % multiple for side in x.shape[2:])
+    return F.pad(x, [0, right, 0, bottom], mode="reflect") if bottom or right else x

@@ -1,0 +1,36 @@
+"""Warping by optical flow."""
+
+from __future__ import annotations
+
+import paddle
+import paddle.nn.functional as F
+from paddle import Tensor
+
+
+def flow_warp(x: Tensor, flow: Tensor, *, border: bool = False) -> Tensor:
+    """Sample `x` bilinearly where `flow` points.
+
+    x: (n, c, h, w);  flow: (n, 2, h, w), in pixels, x first.  Returns (n, c, h, w) in the type of `x`.
+    Outside `x` lie zeros or, with `border`, its nearest pixels.
+
+    Raises ValueError when the sizes of `x` and `flow` differ.
+    """
+    if list(x.shape[2:]) != list(flow.shape[2:]):
+        raise ValueError(f"flow of size {flow.shape[2:]} cannot warp a tensor of size {x.shape[2:]}")
+    with paddle.amp.auto_cast(enable=False):  # half-precision coordinates would be off by up to half a pixel
+        grid = _sampling_grid(flow.astype("float32"))  # (n, h, w, 2)
+        source = x.astype("float32")
+        if source.stop_gradient and not grid.stop_gradient:
+            # The CPU backward of grid_sample crashes (Paddle 3.3) when the grid needs a gradient and its input does not.
+            source = source.detach()
+            source.stop_gradient = False
+        padding = "border" if border else "zeros"
+        return F.grid_sample(source, grid, padding_mode=padding, align_corners=True).astype(x.dtype)
+
+
+def _sampling_grid(flow: Tensor) -> Tensor:
+    """Turn (n, 2, h, w) displacements into the (n, h, w, 2) positions of grid_sample, -1 to 1 from edge to edge."""
+    h, w = flow.shape[2:]
+    x = (flow[:, 0] + paddle.arange(w, dtype="float32")) * (2 / max(w - 1, 1)) - 1
+    y = (flow[:, 1] + paddle.arange(h, dtype="float32").unsqueeze(1)) * (2 / max(h - 1, 1)) - 1
+    return paddle.stack([x, y], axis=3)

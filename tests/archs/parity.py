@@ -1,0 +1,42 @@
+"""Rebuild the weights of the parity cases: outputs of PaddleGAN's own networks (see tests/data/parity)."""
+
+import json
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+DATA = Path(__file__).parents[1] / "data"
+CASES = sorted(path.stem for path in (DATA / "parity").glob("*.json"))
+RENAMES = (  # ours, PaddleGAN's
+    (r"\bspynet\.levels\.(\d+)\.(\d+)\.conv\.", r"spynet.basic_module.\1.basic_module.\2.conv."),
+    (r"\bspynet\.levels\.(\d+)\.conv(\d+)\.", r"spynet.basic_module\1.conv\2."),
+    (r"\bconv_in\.", "covn1."),
+    (r"\bblocks\.(\d+)\.", r"ResidualBlocks.block\1."),
+)
+
+
+def to_paddlegan(key):
+    for ours, theirs in RENAMES:
+        key = re.sub(ours, theirs, key)
+    return key
+
+
+def load(case):
+    """Return the class name, the options, and the arrays of a case."""
+    description = json.loads((DATA / "parity" / f"{case}.json").read_text())
+    return description["cls"], description["kwargs"], dict(np.load(DATA / "parity" / f"{case}.npz"))
+
+
+def fill(net):
+    """Give a network the weights that the recipe of the parity cases draws for its parameters."""
+    state = {}
+    for ours, value in net.state_dict().items():
+        key, shape = to_paddlegan(ours), tuple(value.shape)
+        if not key.endswith((".mean", ".std")):
+            rng = np.random.RandomState(zlib.crc32(key.encode()) & 0x7FFFFFFF)
+            scale = 0.02 if len(shape) == 1 else 0.7 / np.sqrt(np.prod(shape[1:]))
+            state[ours] = (rng.standard_normal(shape) * scale).astype(np.float32)
+    net.set_state_dict(state)
+    return net

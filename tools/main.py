@@ -1,0 +1,11 @@
+"""Train and evaluate networks: `python tools/main.py --help`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ppvsr.cli.train import main
+
+if __name__ == "__main__":
+    sys.exit(main())
