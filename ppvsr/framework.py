@@ -7,7 +7,7 @@ import os
 import warnings
 from importlib import metadata
 
-from .errors import PpvsrError, UsageError
+from ppvsr.errors import PpvsrError, UsageError
 
 OLDEST = (3, 0)
 ADVICE = "install it with `pip install ppvsr[cpu]`, or see the README for GPUs"

@@ -19,9 +19,8 @@ def windows(items: Iterable[T], size: int, overlap: int) -> Iterator[Window[T]]:
     """Yield windows of at most `size` items; each item is kept by exactly one window, in order.
 
     Neighbouring windows share `2 * overlap` items, so a kept item has at least `overlap` items of context on
-    either side (fewer only at the ends of the stream). The last window reaches back so that it is full as well,
-    unless the whole stream is shorter than `size`. The length of the stream need not be known, and no more than
-    `size` items are held.
+    either side (fewer only at the ends of the stream). The length of the stream need not be known, and no more
+    than `size` items are held. Every item is seen `size / (size - 2 * overlap)` times on average.
 
     Raises ValueError unless 0 <= 2 * overlap < size.
     """
@@ -30,12 +29,9 @@ def windows(items: Iterable[T], size: int, overlap: int) -> Iterator[Window[T]]:
     buffer: list[T] = []
     first = 0  # the first item of the buffer that no window has kept yet
     for item in items:
-        if len(buffer) == size:
-            if first <= overlap:  # as far back as it may lie, and `item` proves that this window is not the last
-                yield Window(list(buffer), slice(first, size - overlap))
-                first = size - overlap
-            buffer.pop(0)
-            first -= 1
+        if len(buffer) == size:  # `item` proves that this window is not the last
+            yield Window(buffer, slice(first, size - overlap))
+            buffer, first = buffer[size - 2 * overlap :], overlap
         buffer.append(item)
     if buffer:
         yield Window(buffer, slice(first, len(buffer)))

@@ -9,6 +9,7 @@ import paddle.nn.functional as F
 from paddle import Tensor
 
 SLOPE = 0.1
+HEAD_CHANNELS = 64  # at high resolution, whatever the width of the network
 
 
 def lrelu(x: Tensor) -> Tensor:
@@ -24,7 +25,7 @@ def conv3x3(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2D:
 class ResidualBlock(nn.Layer):
     """x + conv(relu(conv(x))), both 3x3, without normalisation; (n, c, h, w) -> (n, c, h, w).
 
-    The weights start at a tenth of Kaiming's, so that a long trunk starts close to the identity (EDVR, arXiv 1905.02716).
+    The weights start at a tenth of Kaiming's: a long trunk then starts close to the identity (EDVR, arXiv 1905.02716).
     """
 
     keeps_initial_weights = True

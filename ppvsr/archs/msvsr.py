@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import paddle
 import paddle.nn as nn
 from paddle import Tensor
 
 from ppvsr.archs.blocks import ResidualTrunk, conv3x3, lrelu
 from ppvsr.archs.checks import check_clip, check_groups
+from ppvsr.archs.recurrent import visits
 from ppvsr.archs.spynet import SPyNet
 from ppvsr.ops.deform import FlowGuidedAlignment, RefiningAlignment
 from ppvsr.ops.resample import PixelShufflePack, upsample
@@ -20,7 +23,7 @@ Kept = dict[int, tuple[Tensor, Tensor]]  # offset and mask of an alignment, by t
 class MSVSR(nn.Layer):
     """PP-MSVSR, x4: local fusion of neighbours, two rounds of propagation, an auxiliary picture between them.
 
-    The defaults are the small network (1,453,607 parameters, 31.25 dB on REDS4); the large one has 7,417,197 (32.53 dB).
+    The defaults are the small network: 1,453,607 parameters, 31.25 dB on REDS4. The large one has 7,417,197, 32.53 dB.
 
     mid_channels: width c of all features; must be divisible by `deform_groups` and `stage1_groups`.
     num_init_blocks, num_blocks, num_reconstruction_blocks, aux_reconstruction_blocks: residual blocks in the trunks
@@ -42,8 +45,8 @@ class MSVSR(nn.Layer):
     - `auxiliary(frame, *feats)`: picture and new features, between the stages;
     - `reconstruct(frame, *feats)`: the picture (b, 3, 4h, 4w).
 
-    `feats` are the features of the frame so far: those of `feat_extract` (of `auxiliary` in the branches of stage 3), of
-    `local_fusion`, then of every branch before this step.
+    `feats` are the features of the frame so far: those of `feat_extract` (in the branches of stage 3, of `auxiliary`),
+    of `local_fusion`, then of every branch before this step.
     """
 
     scale = 4
@@ -67,8 +70,8 @@ class MSVSR(nn.Layer):
         use_local_connect: bool = True,
     ) -> None:
         super().__init__()
-        check_groups("deform_groups", deform_groups, mid_channels)
-        check_groups("stage1_groups", stage1_groups, mid_channels)
+        check_groups("deform_groups", deform_groups, "mid_channels", mid_channels)
+        check_groups("stage1_groups", stage1_groups, "mid_channels", mid_channels)
         self.only_last = only_last
         self.auxiliary_loss = auxiliary_loss
         self.use_refine_align = use_refine_align
@@ -144,9 +147,7 @@ class MSVSR(nn.Layer):
         aligned, offset, mask = self.deform_align[branch](state, feats[0], flow)
         return aligned + self.backbone[branch](paddle.concat([*feats, aligned], axis=1)), offset, mask
 
-    def refine(
-        self, branch: str, state: Tensor, flow: Tensor, offset: Tensor, mask: Tensor, *feats: Tensor
-    ) -> Tensor:
+    def refine(self, branch: str, state: Tensor, flow: Tensor, offset: Tensor, mask: Tensor, *feats: Tensor) -> Tensor:
         """Return the next state, aligned by improving upon the offset and mask of the branch of stage 2."""
         aligned = self.deform_align[branch](state, feats[0], flow, offset, mask)
         return aligned + self.backbone[branch](paddle.concat([*feats, aligned], axis=1))
@@ -186,24 +187,18 @@ class MSVSR(nn.Layer):
 
         Stage 2 leaves its offsets and masks in `kept`, stage 3 takes them out as it goes.
         """
-        order = list(range(len(current)))
-        if branch.endswith("backward"):
-            order.reverse()
+        order = visits(branch, len(current))
         state = self.begin(branch, current[order[0]], *feats[order[0]])
         feats[order[0]].append(state)
-        for last, i in zip(order, order[1:], strict=False):
+        for last, i in pairwise(order):
             pair = min(last, i)
-            inputs = (state, flows[pair], *kept.pop(pair, ()), current[i], *feats[i])
-            if self._refines(branch):
-                state = self.refine(branch, *inputs)
+            if pair in kept:
+                state = self.refine(branch, state, flows[pair], *kept.pop(pair), current[i], *feats[i])
             else:
-                state, *alignment = self.propagate(branch, *inputs)
+                state, offset, mask = self.propagate(branch, state, flows[pair], current[i], *feats[i])
                 if self.use_refine_align:
-                    kept[pair] = (alignment[0], alignment[1])
+                    kept[pair] = (offset, mask)
             feats[i].append(state)
-
-    def _refines(self, branch: str) -> bool:
-        return self.use_refine_align and branch.startswith("stage3")
 
     def _auxiliary_all(
         self, frames: list[Tensor], spatial: list[Tensor], feats: list[list[Tensor]]

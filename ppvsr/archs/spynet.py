@@ -1,4 +1,4 @@
-"""Optical flow by a pyramid of small networks (SPyNet, arXiv 1611.00850; the 3x3 kinds are of PP-MSVSR, arXiv 2112.02828)."""
+"""Optical flow by a pyramid of small networks (SPyNet, arXiv 1611.00850)."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ KINDS = {
 class SPyNet(nn.Layer):
     """Optical flow between pairs of frames, from coarse to fine.
 
-    kind: `basic` (BasicVSR and its relatives, 1,440,300 parameters), `full` (PP-MSVSR-L, 577,644) or
-    `tiny` (PP-MSVSR, 141,078).
+    kind: `basic`, the network of the paper, for BasicVSR and its successors (1,440,300 parameters), or one of the
+        two with 3x3 convolutions of PP-MSVSR (arXiv 2112.02828): `full` (577,644) and `tiny` (141,078).
     """
 
     keeps_initial_weights = True

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from ..resize import resize
-from ..video.frames import Frame
+from ppvsr.resize import resize
+from ppvsr.video.frames import Frame
 
 
 class BicubicEnhancer:

@@ -11,10 +11,10 @@ import paddle
 from numpy.typing import NDArray
 from paddle import Tensor
 
-from ..video.frames import Frame
-from ..windows import windows
-from .plan import TILE_OVERLAP, Plan
-from .tiles import Tile, tiles
+from ppvsr.enhance.plan import TILE_OVERLAP, Plan
+from ppvsr.enhance.tiles import Tile, tiles
+from ppvsr.video.frames import Frame
+from ppvsr.windows import windows
 
 Network = Callable[[Tensor], tuple[Tensor, ...]]
 

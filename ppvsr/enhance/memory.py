@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from ..errors import UsageError
+from ppvsr.errors import UsageError
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 ASSUMED = 4 * 2**30  # where the system does not tell

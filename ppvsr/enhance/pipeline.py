@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
-from ..video.frames import Frame, FrameSink, FrameSource
-from .threads import Outbox, prefetch
+from ppvsr.enhance.threads import Outbox, prefetch
+from ppvsr.video.frames import Frame, FrameSink, FrameSource
 
 Enhance = Callable[[Iterable[Frame]], Iterator[Frame]]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..errors import PpvsrError, UsageError
-from .memory import format_size
-from .tiles import spans
+from ppvsr.enhance.memory import format_size
+from ppvsr.enhance.tiles import spans
+from ppvsr.errors import PpvsrError, UsageError
 
 TILE_OVERLAP = 32  # low-resolution pixels of context around a tile; measured by benchmarks/seams.py
 SMALLEST_TILE = 128

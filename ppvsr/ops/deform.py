@@ -35,9 +35,7 @@ class DeformConv2D(PaddleDeformConv2D):
         """Read `x` at the offsets, weigh by the mask, convolve."""
         with paddle.amp.auto_cast(enable=False):
             wide = [v.astype("float32") for v in (x, offset, self.weight, self.bias, mask)]
-            aligned = deform_conv2d(
-                *wide[:4], padding=1, deformable_groups=self.groups, mask=wide[4]
-            )
+            aligned = deform_conv2d(*wide[:4], padding=1, deformable_groups=self.groups, mask=wide[4])
             return aligned.astype(x.dtype)
 
 
@@ -71,7 +69,7 @@ class RefiningAlignment(nn.Layer):
         self.dcn = DeformConv2D(channels, channels, groups)
 
     def forward(self, x: Tensor, cur: Tensor, flow: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
-        """Align `x` (n, c, h, w) onto `cur`; the other arguments are those that FlowGuidedAlignment takes and returns."""
+        """Align `x` (n, c, h, w) with `cur`; the others are what FlowGuidedAlignment takes and returns."""
         hints = paddle.concat([self.mdconv(x, offset, mask), cur, flow], axis=1)
         residue, new_mask = predict_offset(self.conv_offset, hints)
         return self.dcn(x, residue + offset, (new_mask + mask) / 2)
@@ -98,7 +96,7 @@ class SecondOrderAlignment(nn.Layer):
 
 
 def offset_net(in_channels: int, channels: int, groups: int) -> nn.Sequential:
-    """Four 3x3 convolutions that predict offsets and masks; the last starts at zero, so that alignment starts from the flow."""
+    """Make four 3x3 convolutions that predict offsets and masks; the last starts at zero: only the flow counts."""
     layers: list[nn.Layer] = []
     for width in (in_channels, channels, channels):
         layers += [nn.Conv2D(width, channels, 3, padding=1), nn.LeakyReLU(0.1)]

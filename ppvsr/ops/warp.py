@@ -15,13 +15,13 @@ def flow_warp(x: Tensor, flow: Tensor, *, border: bool = False) -> Tensor:
 
     Raises ValueError when the sizes of `x` and `flow` differ.
     """
-    if list(x.shape[2:]) != list(flow.shape[2:]):
-        raise ValueError(f"flow of size {flow.shape[2:]} cannot warp a tensor of size {x.shape[2:]}")
+    if x.shape[2:] != flow.shape[2:]:
+        raise ValueError(f"a flow {tuple(flow.shape)} cannot warp a tensor {tuple(x.shape)}: sizes differ")
     with paddle.amp.auto_cast(enable=False):  # half-precision coordinates would be off by up to half a pixel
         grid = _sampling_grid(flow.astype("float32"))  # (n, h, w, 2)
         source = x.astype("float32")
         if source.stop_gradient and not grid.stop_gradient:
-            # The CPU backward of grid_sample crashes (Paddle 3.3) when the grid needs a gradient and its input does not.
+            # Paddle 3.3 crashes in the CPU backward of grid_sample when only the grid needs a gradient.
             source = source.detach()
             source.stop_gradient = False
         padding = "border" if border else "zeros"

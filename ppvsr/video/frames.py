@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+Image = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,11 @@ class Frame:
     """One picture and its place in time.
 
     image: RGB (h, w, 3), uint8, or uint16 (full 0..65535) when the source has more than 8 bits.
-    time, duration: seconds, exact; duration is None when the source does not say.
+    time, duration: seconds, exact; the film (or the part of it that is read) begins at 0, and its first frame may
+    come later when the sound begins earlier.  duration is None when the source does not say.
     """
 
-    image: NDArray[np.uint8] | NDArray[np.uint16]
+    image: Image
     time: Fraction
     duration: Fraction | None = None
 
@@ -47,13 +51,20 @@ class StreamInfo:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known of a film before its first frame is decoded.
+    """What is known of a film before it is read.
 
+    path: the film, or the folder of its pictures.
     width, height: of the decoded picture (before rotation for display).  bits: per sample of the source.
     rate: average frames per second, exact.  time_base: of the source's timestamps.
     frames: what the container claims, None where it claims nothing; claims may be wrong.
+    container: FFmpeg's names for the format ("mov,mp4,m4a,..."), or "images".  stream: index of the film's own stream.
+    sample_aspect: width of a pixel divided by its height.
+    display_matrix: nine numbers of FFmpeg's display matrix when a player has to rotate or mirror the picture.
+    zero: where time 0 of the frames lies on the file's own clock, in seconds.  whole: whether all of it is read.
+    names: of the pictures in a folder, without endings, one per frame; empty for films.
     """
 
+    path: Path
     width: int
     height: int
     bits: int
@@ -64,12 +75,23 @@ class VideoInfo:
     container: str
     color: Color
     streams: tuple[StreamInfo, ...]
+    stream: int = 0
+    sample_aspect: Fraction = Fraction(1)
+    display_matrix: tuple[int, ...] | None = None
+    zero: Fraction = Fraction(0)
+    whole: bool = True
+    names: tuple[str, ...] = ()
 
 
-class FrameSource(Protocol):
-    """A film being read; iterate once. `damage` is known afterwards: what was lost, in a sentence, or None."""
+class FrameSource(AbstractContextManager, Protocol):
+    """A film being read; iterate once, inside its `with` block.
+
+    notes: lines for the user: what was assumed or left out.
+    damage: known after the iteration: what was lost, in a sentence, or None.
+    """
 
     info: VideoInfo
+    notes: list[str]
     damage: str | None
 
     def __iter__(self) -> Iterator[Frame]: ...
@@ -77,6 +99,8 @@ class FrameSource(Protocol):
 
 class FrameSink(AbstractContextManager, Protocol):
     """A film being written. It gets its final name when the `with` block ends well, and vanishes when it does not."""
+
+    notes: list[str]
 
     def write(self, frame: Frame) -> None:
         """Append one frame; times must increase."""

@@ -1,26 +1,15 @@
 """Rebuild the weights of the parity cases: outputs of PaddleGAN's own networks (see tests/data/parity)."""
 
 import json
-import re
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+from ppvsr.weights.legacy import to_paddlegan
+
 DATA = Path(__file__).parents[1] / "data"
 CASES = sorted(path.stem for path in (DATA / "parity").glob("*.json"))
-RENAMES = (  # ours, PaddleGAN's
-    (r"\bspynet\.levels\.(\d+)\.(\d+)\.conv\.", r"spynet.basic_module.\1.basic_module.\2.conv."),
-    (r"\bspynet\.levels\.(\d+)\.conv(\d+)\.", r"spynet.basic_module\1.conv\2."),
-    (r"\bconv_in\.", "covn1."),
-    (r"\bblocks\.(\d+)\.", r"ResidualBlocks.block\1."),
-)
-
-
-def to_paddlegan(key):
-    for ours, theirs in RENAMES:
-        key = re.sub(ours, theirs, key)
-    return key
 
 
 def load(case):
@@ -31,7 +20,7 @@ def load(case):
 
 def fill(net):
     """Give a network the weights that the recipe of the parity cases draws for its parameters."""
-    state = {}
+    state = net.state_dict()
     for ours, value in net.state_dict().items():
         key, shape = to_paddlegan(ours), tuple(value.shape)
         if not key.endswith((".mean", ".std")):

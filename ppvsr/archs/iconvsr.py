@@ -1,0 +1,129 @@
+"""IconVSR (arXiv 2012.02181)."""
+
+from __future__ import annotations
+
+import paddle
+from paddle import Tensor
+
+from ppvsr.archs.blocks import ResidualTrunk, conv3x3
+from ppvsr.archs.checks import check_clip, check_multiple
+from ppvsr.archs.edvr import EDVRFeatureExtractor
+from ppvsr.archs.recurrent import RecurrentNet, visits
+from ppvsr.errors import ConfigError
+from ppvsr.ops.resample import pad_to_multiple, upsample
+from ppvsr.ops.warp import flow_warp
+
+MULTIPLE = 4  # of the sides, for the pyramid of the extractor
+
+
+class IconVSR(RecurrentNet):
+    """IconVSR, x4: BasicVSR with coupled branches and keyframes. 8,694,991 parameters, 31.69 dB on REDS4.
+
+    mid_channels: width c of all features, a multiple of 8. num_blocks: residual blocks in the trunk of each branch.
+    padding: frames on either side of a keyframe that its features are made of.
+    keyframe_stride: distance of keyframes; the last frame is one, too.
+
+    A forward pass is a loop over these steps, each from tensors to tensors (states (b, c, h, w), flows (b, 2, h, w),
+    all on frames that were padded to multiples of 4):
+
+    - `spynet(ref, other)`: flow from one frame to another;
+    - `edvr(window)`: features (b, c, h, w) of a keyframe from the frames around it (b, 2 * padding + 1, 3, h, w), which
+      `window_index` names;
+    - `flow_warp(state, flow)`: the state of a branch, brought onto the next frame (zeros for its first frame);
+    - `refill(branch, aligned, key)`: at keyframes, what takes the place of the aligned state;
+    - `propagate(branch, aligned, *feats)`: the next state of "backward", with feats (frame,), or of "forward", with
+      (frame, backward);
+    - `reconstruct(frame, forward)`: the picture (b, 3, 4h, 4w).
+    """
+
+    size_multiple = MULTIPLE
+
+    def __init__(
+        self, *, mid_channels: int = 64, num_blocks: int = 30, padding: int = 2, keyframe_stride: int = 5
+    ) -> None:
+        check_multiple("mid_channels", mid_channels, 8)
+        if padding < 1 or keyframe_stride < 1:
+            option = f"padding: {padding}" if padding < 1 else f"keyframe_stride: {keyframe_stride}"
+            raise ConfigError(f"{option} must be at least 1")
+        super().__init__(mid_channels)
+        c = mid_channels
+        self.mid_channels = c
+        self.padding = padding
+        self.keyframe_stride = keyframe_stride
+        self.edvr = EDVRFeatureExtractor(c, 2 * padding + 1, padding)
+        self.backward_fusion = conv3x3(2 * c, c)
+        self.forward_fusion = conv3x3(2 * c, c)
+        self.backward_resblocks = ResidualTrunk(c + 3, c, num_blocks)
+        self.forward_resblocks = ResidualTrunk(2 * c + 3, c, num_blocks)
+
+    def forward(self, lq: Tensor) -> tuple[Tensor, ...]:
+        """Enlarge a clip (b, t, 3, h, w), RGB in [0, 1], t >= 1, to (b, t, 3, 4h, 4w), in a tuple of one.
+
+        Sides that are no multiples of 4 are padded here and the answer is cropped.
+
+        Raises ValueError if `lq` is no such clip or has a side under 64.
+        """
+        check_clip(lq, min_size=self.min_size)
+        b, t, _, h, w = lq.shape
+        padded = pad_to_multiple(lq.flatten(0, 1), MULTIPLE)
+        padded = padded.reshape([b, t, *padded.shape[1:]])
+        frames = padded.unbind(1)
+        keys = {i: self.edvr(self._window(frames, i)) for i in self.keyframes(t)}
+        to_next, to_previous = self.spynet.clip_flows(padded)
+        feats = [[frame] for frame in frames]
+        self._propagate_all("backward", feats, to_next, keys)
+        self._propagate_all("forward", feats, to_previous, keys)
+        pictures = [self.reconstruct(frame, forward) for frame, _, forward in feats]
+        return (paddle.stack(pictures, axis=1)[..., : self.scale * h, : self.scale * w],)
+
+    def keyframes(self, t: int) -> list[int]:
+        """Return the keyframes of a clip."""
+        return sorted({*range(0, t, self.keyframe_stride), t - 1})
+
+    def refill(self, branch: str, aligned: Tensor, key: Tensor) -> Tensor:
+        """Fuse the state of a branch, brought onto a keyframe, with the features of that frame."""
+        fusion = self.backward_fusion if branch == "backward" else self.forward_fusion
+        return fusion(paddle.concat([aligned, key], axis=1))
+
+    def propagate(self, branch: str, aligned: Tensor, *feats: Tensor) -> Tensor:
+        """Return the next state of a branch, given its last one, brought onto the frame."""
+        trunk = self.backward_resblocks if branch == "backward" else self.forward_resblocks
+        return trunk(paddle.concat([*feats, aligned], axis=1))
+
+    def reconstruct(self, frame: Tensor, forward: Tensor) -> Tensor:
+        """Return the picture (b, 3, 4h, 4w) of a frame, given the state of the second branch at it."""
+        return self.residue(forward) + upsample(frame, self.scale)
+
+    def _window(self, frames: list[Tensor], i: int) -> Tensor:
+        """Return the frames around a keyframe, (b, 2 * padding + 1, 3, h, w)."""
+        around = range(i - self.padding, i + self.padding + 1)
+        return paddle.stack([frames[window_index(j, len(frames), self.padding)] for j in around], axis=1)
+
+    def _propagate_all(
+        self, branch: str, feats: list[list[Tensor]], flows: list[Tensor], keys: dict[int, Tensor]
+    ) -> None:
+        """Walk along the clip and append the state at every frame to its `feats`."""
+        state = paddle.zeros_like(keys[0])
+        last = None
+        for i in visits(branch, len(feats)):
+            if last is not None:
+                state = flow_warp(state, flows[min(last, i)])
+            if i in keys:
+                state = self.refill(branch, state, keys[i])
+            state = self.propagate(branch, state, *feats[i])
+            feats[i].append(state)
+            last = i
+
+
+def window_index(i: int, t: int, padding: int) -> int:
+    """Return the frame that stands for frame `i` of a clip of `t` in the window of a keyframe.
+
+    Published weights want frames outside of the clip replaced by frames on the other side of the window, which are
+    not in it yet: -1 by padding + 1, -2 by padding + 2. A clip that is too short for this is mirrored at its ends.
+    """
+    if 0 <= i < t:
+        return i
+    if t > 2 * padding:
+        return padding - i if i < 0 else 2 * (t - 1) - i - padding
+    period = max(2 * (t - 1), 1)
+    return min(i % period, -i % period)

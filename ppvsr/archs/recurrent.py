@@ -1,0 +1,36 @@
+"""What BasicVSR and its successors share."""
+
+from __future__ import annotations
+
+import paddle.nn as nn
+from paddle import Tensor
+
+from ppvsr.archs.blocks import HEAD_CHANNELS, conv3x3, lrelu
+from ppvsr.archs.spynet import SPyNet
+from ppvsr.ops.resample import PixelShufflePack
+
+
+def visits(branch: str, t: int) -> list[int]:
+    """Return the frames of a clip in the order in which a branch visits them; its name says `backward` or `forward`."""
+    return list(range(t))[:: -1 if "backward" in branch else 1]
+
+
+class RecurrentNet(nn.Layer):
+    """A network with a flow network at its start and four times the resolution at its end."""
+
+    scale = 4
+    min_size = 64
+    size_multiple = 1
+
+    def __init__(self, mid_channels: int) -> None:
+        super().__init__()
+        self.spynet = SPyNet("basic")
+        self.upsample1 = PixelShufflePack(mid_channels, mid_channels)
+        self.upsample2 = PixelShufflePack(mid_channels, HEAD_CHANNELS)
+        self.conv_hr = conv3x3(HEAD_CHANNELS, HEAD_CHANNELS)
+        self.conv_last = conv3x3(HEAD_CHANNELS, 3)
+
+    def residue(self, x: Tensor) -> Tensor:
+        """Turn features (b, c, h, w) into what is to be added to an enlarged frame, (b, 3, 4h, 4w)."""
+        x = lrelu(self.upsample2(lrelu(self.upsample1(x))))
+        return self.conv_last(lrelu(self.conv_hr(x)))

@@ -1,0 +1,56 @@
+"""From pictures in memory to larger pictures in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from ppvsr.assemble.stages import Cut, choose_stages, make_enhancer
+from ppvsr.errors import UsageError
+from ppvsr.framework import use_device
+from ppvsr.video.frames import Frame, Image
+
+
+def enhance_frames(
+    frames: Iterable[Image],
+    variant: str = "PPMSVSR",
+    weights: str | Path | None = None,
+    *,
+    num_frames: int | None = None,
+    overlap: int | None = None,
+    memory: int | None = None,
+    device: str | None = None,
+) -> Iterator[Image]:
+    """Yield the frames of a clip, four times larger, one for one and in order.
+
+    frames: RGB (h, w, 3) uint8 or uint16, all of one size; any iterable, however long.  Yields (4h, 4w, 3) of the same
+    type.  variant, weights: as on the command line.  num_frames, overlap: the windows.  memory: bytes that may be used.
+    Raises UsageError at once for names that do not exist, and for frames of another form when they come.
+    """
+    (stage,) = choose_stages(variant, weights)
+
+    def checked() -> Iterator[Frame]:
+        shape: tuple[int, ...] | None = None
+        for i, image in enumerate(frames):
+            shape = shape or image.shape
+            if image.shape != shape or image.ndim != 3 or shape[2] != 3 or image.dtype not in (np.uint8, np.uint16):
+                form = f"{image.dtype} of {image.shape}"
+                raise UsageError(f"frame {i} is {form}: frames must be RGB (h, w, 3), uint8 or uint16, all alike")
+            yield Frame(image, Fraction(i))
+
+    def enhanced() -> Iterator[Image]:
+        stream = checked()
+        first = next(stream, None)
+        if first is None:
+            return
+        if stage.network.arch:
+            use_device(device)
+        height, width = first.image.shape[:2]
+        enhance, _ = make_enhancer(stage, height, width, Cut(num_frames, overlap, memory))
+        yield from (frame.image for frame in enhance(chain([first], stream)))
+
+    return enhanced()

@@ -1,0 +1,180 @@
+"""`ppvsr-enhance` and `applications/video-enhance.py`: a film in, a larger film out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NoReturn
+
+from ppvsr import __version__
+from ppvsr.errors import PpvsrError, UsageError
+from ppvsr.weights.zoo import ALIASES, VARIANTS
+
+EXAMPLES = """
+examples:
+  video-enhance.py --input clip.mp4 --process_order PPMSVSR --output output_dir
+  video-enhance.py --input clip.mkv --process_order Bicubic --output big.mkv --start 1:30 --frames 100 --crf 20
+  video-enhance.py --input frames/%08d.png --process_order BasicVSR --BasicVSR_weight mine.pdparams --container png
+"""
+INTERRUPTED = 130  # what shells expect after Ctrl-C
+
+
+class Parser(argparse.ArgumentParser):
+    """Argument errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what the command line turns into one line and exit code 2."""
+        raise UsageError(f"{message}; see --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return 0, 1 (failed, or the source was damaged) or 2 (wrong use)."""
+    try:
+        return _run(_parser().parse_args(argv))
+    except PpvsrError as error:
+        return _fail(" ".join(str(error).split()), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was written", INTERRUPTED)
+    except MemoryError:
+        return _fail("out of memory: allow less with --memory, or shorten the windows with --num_frames", 1)
+    except ModuleNotFoundError as error:
+        return _fail(f"the Python package {error.name!r} is missing: pip install -r requirements.txt", 1)
+    except Exception as error:  # a bug of ours: still one line, but the traceback can be had
+        if "PPVSR_DEBUG" in os.environ:
+            traceback.print_exc()
+        first = (str(error).strip() or "no message").splitlines()[0]
+        return _fail(f"unexpected {type(error).__name__}: {first} (PPVSR_DEBUG=1 shows where)", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"ppvsr-enhance: {message}", file=sys.stderr)
+    return code
+
+
+def _run(args: argparse.Namespace) -> int:
+    from ppvsr.assemble.film import enhance_video  # late, so that --help and wrong flags are answered at once
+    from ppvsr.cli.progress import Console
+    from ppvsr.video.encoder import Encoding
+
+    given = {name: getattr(args, f"{name}_weight") for name in VARIANTS if getattr(args, f"{name}_weight", None)}
+    if given and args.weights:
+        raise UsageError("--weights and --<Variant>_weight exclude each other; give one of them")
+    with Console() as console:
+        result = enhance_video(
+            args.input,
+            args.output,
+            args.process_order,
+            given or args.weights,
+            num_frames=args.num_frames,
+            overlap=args.overlap,
+            memory=args.memory,
+            device="cpu" if args.cpu else args.device,
+            container=args.container,
+            encoding=Encoding(codec=args.codec, crf=args.crf, preset=args.preset, pix_fmt=args.pix_fmt),
+            rate=args.rate,
+            start=args.start,
+            frames=args.frames,
+            dry_run=args.dry_run,
+            reporter=console,
+        )
+    if result.damage:
+        return _fail(f"{args.input}: the source is damaged: {result.damage}", 1)
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="video-enhance.py",
+        description="Make a film four times larger. Sound, subtitles, timing and tags are kept.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"ppvsr {__version__}")
+    parser.add_argument(
+        "--input", required=True, metavar="FILM", help="a film, a folder of images, or frames/%%08d.png"
+    )
+    parser.add_argument("--output", default="output", metavar="PATH", help="a film's name, or a folder (%(default)s)")
+    parser.add_argument(
+        "--process_order", required=True, nargs="+", metavar="VARIANT", help=f"one or more of {', '.join(VARIANTS)}"
+    )
+    _add_network_options(parser)
+    _add_film_options(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and stop")
+    return parser
+
+
+def _add_network_options(parser: Parser) -> None:
+    group = parser.add_argument_group("network")
+    group.add_argument(
+        "--weights", metavar="NAME|PATH", help="a row of the weights table (bi, official, ...) or a file"
+    )
+    for name in (*VARIANTS, *ALIASES):
+        if (variant := VARIANTS[ALIASES.get(name, name)]).arch:
+            group.add_argument(
+                f"--{name}_weight", dest=f"{variant.name}_weight", metavar="PATH", help=argparse.SUPPRESS
+            )
+    group.add_argument("--num_frames", type=_positive, metavar="N", help="frames the network sees at once")
+    group.add_argument("--overlap", type=_natural, metavar="N", help="frames of context on either side of a window")
+    group.add_argument(
+        "--memory", type=_memory, metavar="SIZE", help="what may be used, e.g. 6G (most of what is free)"
+    )
+    group.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, ... (a GPU where Paddle finds one)")
+    group.add_argument("--cpu", action="store_true", help="the same as --device cpu")
+
+
+def _add_film_options(parser: Parser) -> None:
+    group = parser.add_argument_group("film")
+    group.add_argument("--container", default="auto", choices=["auto", "mp4", "mkv", "mov", "webm", "png"])
+    group.add_argument("--codec", help="video encoder, in FFmpeg's words (libx264; libvpx-vp9 for webm)")
+    group.add_argument("--crf", type=_natural, default=16, help="quality, smaller is better (%(default)s)")
+    group.add_argument("--preset", help="the encoder's preset: veryfast, slow, ...")
+    group.add_argument("--pix-fmt", "--pix_fmt", help="pixel format (yuv420p, or yuv420p10le for more than 8 bits)")
+    group.add_argument(
+        "--rate", type=_rate, metavar="FPS", help="frames per second of a folder of images, e.g. 24000/1001"
+    )
+    group.add_argument("--start", type=_time, metavar="TIME", help="begin here: seconds, or [hours:]minutes:seconds")
+    group.add_argument("--frames", type=_positive, metavar="N", help="stop after so many frames")
+
+
+def _natural(text: str) -> int:
+    if not re.fullmatch(r"\d+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not _natural(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _memory(text: str) -> int:
+    from ppvsr.enhance.memory import parse_size
+
+    try:
+        return parse_size(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _rate(text: str) -> Fraction:
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a frame rate; write it like 25 or 24000/1001")
+    return rate
+
+
+def _time(text: str) -> Fraction:
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; write it like 90, 1:30 or 0:01:30.5")
+    hours, minutes, seconds = match.groups(default="0")
+    return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)

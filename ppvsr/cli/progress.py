@@ -1,0 +1,48 @@
+"""What the user sees while the work goes on."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+from tqdm import tqdm
+
+BAR = (
+    "{desc}{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} frames, {rate_noinv_fmt}, {elapsed} so far, {remaining} left"
+)
+OPEN_ENDED = "{n_fmt} frames, {rate_noinv_fmt}, {elapsed} so far"  # when the film does not say how long it is
+
+
+class Console(AbstractContextManager["Console"]):
+    """A reporter that prints lines to stdout and draws a progress bar on stderr."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+
+    def say(self, line: str) -> None:
+        """Print one line, above the bar."""
+        if self._bar is None:
+            print(line, flush=True)
+        else:
+            tqdm.write(line)
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Move the bar."""
+        if self._bar is None:
+            steady = sys.stderr.isatty()
+            self._bar = tqdm(
+                total=total,
+                unit=" frames",
+                bar_format=BAR if total else OPEN_ENDED,
+                dynamic_ncols=steady,
+                mininterval=0.2 if steady else 10.0,  # a log file wants few lines
+                smoothing=0.05,  # windows finish in bursts
+            )
+        self._bar.update(done - self._bar.n)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()

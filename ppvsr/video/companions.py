@@ -1,0 +1,82 @@
+"""The streams that travel with the pictures: sound, subtitles, attachments, data; copied as packets, in step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from types import TracebackType
+
+import av
+
+from ppvsr.video.film import is_cover, open_film, tick
+from ppvsr.video.frames import VideoInfo
+
+
+class Companions:
+    """The packets of a film's other streams, in the order of the file, on the clock of its frames.
+
+    The file is opened a second time and read in step with the pictures, so that packets do not pile up.
+
+    info: of the film that is being read.  streams: the indices to copy.
+    """
+
+    def __init__(self, info: VideoInfo, streams: list[int]):
+        self._info = info
+        self._last: dict[int, int] = {}
+        self.container = open_film(info.path)
+        self.streams = [self.container.streams[index] for index in streams]
+        for each in self.container.streams:
+            if each.index not in streams:
+                each.discard = av.stream.Discard.all
+        if not info.whole and self.streams:
+            self.container.seek(int(info.zero * av.time_base))
+        self._packets = self._ready()
+        self._next = next(self._packets, None)
+
+    def __enter__(self) -> Companions:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.container.close()
+
+    def until(self, time: Fraction | None) -> Iterator[av.Packet]:
+        """Yield the packets due before `time`, in seconds; None: all that are left."""
+        while self._next is not None and (time is None or begin(self._next) < time):
+            yield self._next
+            self._next = next(self._packets, None)
+
+    def empty(self) -> list[int]:
+        """The indices of streams of which not one packet was found; known at the end."""
+        return [each.index for each in self.streams if each.index not in self._last]
+
+    def _ready(self) -> Iterator[av.Packet]:
+        if not self.streams:
+            return
+        for packet in self.container.demux(self.streams):
+            if is_cover(packet.stream):
+                packet.pts = packet.dts = self._last[packet.stream_index] = 0
+            elif not self._move(packet):
+                continue
+            yield packet
+
+    def _move(self, packet: av.Packet) -> bool:
+        """Bring a packet to the clock of the frames; False for those that have no place on it."""
+        if packet.dts is None and packet.pts is None:
+            return False
+        shift = round(self._info.zero / tick(packet))
+        pts = packet.dts if packet.pts is None else packet.pts
+        dts = packet.pts if packet.dts is None else packet.dts
+        if not self._info.whole and pts < shift:
+            return False
+        # Muxers refuse packets that do not come one after the other.
+        dts = max(dts - shift, self._last.get(packet.stream_index, dts - shift - 1) + 1)
+        packet.pts, packet.dts = max(pts - shift, dts), dts
+        self._last[packet.stream_index] = dts
+        return True
+
+
+def begin(packet: av.Packet) -> Fraction:
+    """When a packet is due, in seconds."""
+    return packet.dts * tick(packet)

@@ -1,0 +1,112 @@
+"""Packets into pictures with times, past whatever is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+import av
+
+from ppvsr.video.damage import Damage
+from ppvsr.video.film import reason, start_time, tick
+
+
+class Picture(NamedTuple):
+    """A decoded frame, its time and its duration in seconds; None when the stream's durations prove wrong."""
+
+    frame: av.VideoFrame
+    time: Fraction
+    duration: Fraction | None
+
+
+# How far before the wanted time to jump, in seconds; containers without a good index land too late. None: the start.
+JUMPS = (0, 10, None)
+
+
+class Decoder:
+    """The pictures of one stream of an open film, in order.
+
+    Times are the stream's own clock, in seconds, strictly increasing: a picture without a timestamp comes one frame
+    after the previous one, a picture that is not after the previous one comes one tick after it.
+    """
+
+    def __init__(self, stream: av.VideoStream, rate: Fraction, damage: Damage):
+        self._stream = stream
+        self._container = stream.container
+        self._damage = damage
+        self._frame = 1 / rate
+        self.tick = tick(stream)
+
+    def pictures(self) -> Iterator[Picture]:
+        """Decode from where the film stands to its end."""
+        last = expected = None
+        proven = True
+        for frame in self._decoded():
+            last = self._time(frame, last)
+            proven &= expected is None or abs(last - expected) <= self.tick
+            duration = frame.duration * self.tick if frame.duration and proven else None
+            expected = last + duration if duration else None
+            yield Picture(frame, last, duration)
+
+    def pictures_from(self, start: Fraction) -> Iterator[Picture]:
+        """Decode from the first picture at or after `start`."""
+        for jump in JUMPS if start_time(self._stream) is not None else (None,):
+            if jump is not None and not self._seek(start - jump):
+                continue
+            if jump is None:
+                self._seek(start_time(self._stream) or Fraction(0))
+            pictures = self.pictures()
+            first = next(pictures, None)
+            if first is not None and (first.time <= start or jump is None):
+                break
+        if first is not None and first.time >= start:
+            yield first
+        yield from (each for each in pictures if each.time >= start)
+
+    def _seek(self, time: Fraction) -> bool:
+        try:
+            self._container.seek(int(time / self.tick), stream=self._stream)
+        except av.FFmpegError:
+            return False
+        return True
+
+    def _time(self, frame: av.VideoFrame, last: Fraction | None) -> Fraction:
+        following = Fraction(0) if last is None else last + self._frame
+        time = following if frame.pts is None else frame.pts * self.tick
+        return time if last is None or time > last else last + self.tick
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        for packet in self._packets():
+            broken = packet is not None and packet.is_corrupt
+            try:
+                frames = self._stream.decode(packet)
+            except av.FFmpegError:
+                broken, frames = True, []
+            self._damage.bad_packets += broken
+            self._damage.bad_frames += sum(each.is_corrupt for each in frames)
+            yield from frames
+
+    def _packets(self) -> Iterator[av.Packet | None]:
+        """The film's packets, at last None to flush; all streams are looked at to see how far the file goes."""
+        begin = Fraction(self._container.start_time or 0, av.time_base)
+        packets = self._container.demux()
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, OSError) as error:
+                self._damage.stopped = reason(error)
+                packet = None
+            if packet is None:
+                break
+            self._damage.reach(end(packet) - begin)
+            if packet.stream_index == self._stream.index and (packet.size or packet.dts is not None):
+                self._damage.packets += 1
+                if packet.size:  # an empty packet means "as before" and would end the decoder's work
+                    yield packet
+        yield None
+
+
+def end(packet: av.Packet) -> Fraction:
+    """Where a packet ends on its stream's clock, in seconds; 0 when it does not say."""
+    return ((packet.pts or 0) + (packet.duration or 0)) * tick(packet)

@@ -1,0 +1,149 @@
+"""Encoders of pictures: which there are, what they can do, and how they are set up."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import av
+
+from ppvsr.errors import UsageError
+from ppvsr.video.color import bits, encoded, set_tags
+from ppvsr.video.film import reason
+from ppvsr.video.frames import VideoInfo
+
+# What an ending means to FFmpeg, and the codec when none is asked for.
+MUXERS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm"}
+CODECS = {"webm": "libvpx-vp9"}
+DEFAULT_CODEC = "libx264"
+
+# Pixel formats in the order they are preferred: what most players show.  10 bits also when the source has more.
+SHALLOW = ("yuv420p", "yuv422p", "yuv444p")
+DEEP = ("yuv420p10le", "p010le", "yuv422p10le", "yuv444p10le")
+# 4:2:0 with an odd width or height is refused by most codecs.
+ODD = {SHALLOW: ("yuv444p",), DEEP: ("yuv444p10le",)}
+ANY_SIZE = {"libvpx", "libvpx-vp9", "ffv1", "mpeg4"}
+
+# Some libraries write to the terminal on their own.
+QUIET = {"libx265": {"x265-params": "log-level=none"}}
+QUIET_ENVIRONMENT = {"libsvtav1": ("SVT_LOG", "0")}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How pictures are to be encoded.
+
+    codec: FFmpeg's name of an encoder; None chooses by container.  crf, preset: for codecs that know them, None leaves
+    the codec's own default.  pix_fmt: None is yuv420p, with 10 bits for sources of more than 8, and 4:4:4 where the
+    codec takes 4:2:0 only in even sizes.
+    """
+
+    codec: str | None = None
+    crf: int | None = 16
+    preset: str | None = None
+    pix_fmt: str | None = None
+
+    def codec_in(self, container: str) -> str:
+        """The codec for a container ("mp4", "webm", ...)."""
+        return self.codec or CODECS.get(container, DEFAULT_CODEC)
+
+    def options(self, codec: str) -> dict[str, str]:
+        """The options to open `codec` with."""
+        wanted = {"crf": self.crf, "preset": self.preset}
+        return {**QUIET.get(codec, {}), **{key: str(value) for key, value in wanted.items() if value is not None}}
+
+
+def check_encoder(encoding: Encoding, container: str, info: VideoInfo, size: tuple[int, int]) -> list[str]:
+    """Open the encoder as the writer will, in memory, and return lines for the user.
+
+    size: width and height of the result.  Raises UsageError for whatever cannot be done.
+    """
+    if container == "png":
+        return []
+    with av.open(io.BytesIO(), "w", format=MUXERS[container]) as output:
+        stream = add_video(output, encoding, container, info, size)
+        with usage(stream):
+            stream.codec_context.open()
+        return list(remarks(encoding, stream, info))
+
+
+def add_video(
+    output: av.container.OutputContainer, encoding: Encoding, container: str, info: VideoInfo, size: tuple[int, int]
+) -> av.VideoStream:
+    """Add the stream of the enhanced film, `size` (width, height), with the source's clock, shape and colours."""
+    codec = encoding.codec_in(container)
+    pix_fmt = pick_pix_fmt(find_codec(codec), encoding.pix_fmt, info.bits > 8, size)
+    if codec in QUIET_ENVIRONMENT:
+        os.environ.setdefault(*QUIET_ENVIRONMENT[codec])
+    try:
+        stream = output.add_stream(codec, rate=info.rate, options=encoding.options(codec), time_base=info.time_base)
+    except ValueError as error:
+        raise UsageError(f"--codec {codec}: {container} cannot hold it; choose another --container") from error
+    context = stream.codec_context
+    context.width, context.height = size
+    context.pix_fmt = pix_fmt
+    context.sample_aspect_ratio = info.sample_aspect
+    set_tags(context, encoded(info.color, info.height, pix_fmt))
+    if info.display_matrix:
+        stream.set_display_matrix(info.display_matrix)
+    return stream
+
+
+def find_codec(name: str) -> av.Codec:
+    """The encoder of that name; UsageError with a close name when there is none."""
+    try:
+        codec = av.Codec(name, "w")
+    except (av.codec.codec.UnknownCodecError, ValueError):
+        codec = None
+    if codec is None or codec.type != "video":
+        known = [each for each in av.codecs_available if is_video_encoder(each)]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "try libx264, libx265, libsvtav1 or libvpx-vp9"
+        raise UsageError(f"--codec {name}: this FFmpeg has no such video encoder; {hint}")
+    return codec
+
+
+def is_video_encoder(name: str) -> bool:
+    """Whether pictures can be encoded with a codec."""
+    try:
+        return av.Codec(name, "w").type == "video"
+    except (av.codec.codec.UnknownCodecError, ValueError):
+        return False
+
+
+def pick_pix_fmt(codec: av.Codec, wanted: str | None, deep: bool, size: tuple[int, int]) -> str:
+    """The pixel format to encode in; raises UsageError when the codec lacks the `wanted` one."""
+    known = [each.name for each in codec.video_formats or ()]
+    if wanted and known and wanted not in known:
+        raise UsageError(f"--pix-fmt {wanted}: {codec.name} cannot do it (it can: {', '.join(known)})")
+    odd = any(side % 2 for side in size) and codec.name not in ANY_SIZE
+    depths = (DEEP, SHALLOW) if deep else (SHALLOW, DEEP)
+    order = [name for each in depths for name in ((ODD[each] if odd else ()) + each)]
+    return wanted or next((name for name in order if name in known), known[0] if known else order[0])
+
+
+def remarks(encoding: Encoding, stream: av.VideoStream, info: VideoInfo) -> Iterator[str]:
+    """What a user should know of an encoder that is open."""
+    codec, context = stream.codec_context.name, stream.codec_context
+    for option in ("crf", "preset"):
+        if option in context.options:
+            yield f"{codec} has no option {option}; {context.options[option]} is ignored"
+    if info.bits > 8 and bits(context.pix_fmt) == 8:
+        yield f"{codec} stores 8 of the source's {info.bits} bits here: smooth areas may show bands"
+    if context.pix_fmt in ("yuv444p", "yuv444p10le") and not encoding.pix_fmt:
+        yield f"encoded as {context.pix_fmt}, because {codec} needs even sizes for 4:2:0"
+
+
+@contextmanager
+def usage(stream: av.VideoStream) -> Iterator[None]:
+    """Say what was asked of an encoder that refuses to open."""
+    context = stream.codec_context
+    asked = f"--codec {context.name} with {context.pix_fmt} at {context.width}x{context.height}"
+    try:
+        yield
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise UsageError(f"{asked}: the encoder refuses ({reason(error)}); choose another one") from error

@@ -1,0 +1,43 @@
+"""Where results go and what they are called."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from ppvsr.errors import UsageError
+from ppvsr.video.encoder import MUXERS
+
+
+def target_path(source: Path, output: Path, variants: list[str], container: str) -> Path:
+    """The result's path.
+
+    output: with the ending of a film it is the result itself; else a folder, in which the result is called after the
+    source and the variants of networks that made it: "Get.Smart.1x01_PPMSVSR.mp4".  A folder of pictures (container
+    "png") gets no ending.  Raises UsageError when the result would replace its source.
+    """
+    if output.suffix.lower().removeprefix(".") in MUXERS and container != "png" and not output.is_dir():
+        target = output
+    else:
+        stem = source.name if source.is_dir() else source.stem
+        ending = "" if container == "png" else f".{container}"
+        target = output / ("_".join([stem, *variants]) + ending)
+    if target.resolve() == source.resolve():
+        raise UsageError(f"{target}: input and output are the same; choose another --output")
+    return target
+
+
+def partial_path(target: Path) -> Path:
+    """A hidden name beside the target for what is not complete yet."""
+    return target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
+def check_target(target: Path) -> None:
+    """Make the target's folder and see that something can be written there; raises UsageError."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise UsageError(f"{target}: cannot be written: {error.strerror}; choose another --output") from error

@@ -1,0 +1,150 @@
+"""Films as a stream of frames, through PyAV: any container and codec that FFmpeg reads."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from fractions import Fraction
+from itertools import chain, islice
+from pathlib import Path
+from types import TracebackType
+
+import av
+
+from ppvsr.errors import UsageError, VideoError
+from ppvsr.video.color import CONVERTER, ToRGB, assume, bits, has_alpha, is_rgb, tags
+from ppvsr.video.damage import promises
+from ppvsr.video.decode import Decoder
+from ppvsr.video.film import exact, film_stream, frame_rate, open_film, start_time, stream_infos, tick
+from ppvsr.video.frames import Color, Frame, VideoInfo
+
+# Side data of a frame that a player needs and that cannot be written with PyAV.
+LOST_SIDE_DATA = {
+    "MASTERING_DISPLAY_METADATA": "mastering display",
+    "CONTENT_LIGHT_LEVEL": "content light level",
+    "DYNAMIC_HDR_PLUS": "HDR10+",
+    "DOVI_METADATA": "Dolby Vision",
+}
+
+
+class FilmSource:
+    """A film; iterate once, inside its `with` block.
+
+    Frames keep their own timestamps, also with a variable frame rate.  A frame without one comes one frame after the
+    previous; a frame whose time is not after the previous one's (damaged or careless files) is kept and moved to one
+    tick after it: times always increase.  Memory does not depend on the film's length.
+
+    path: the file.  start: seconds after the film's beginning; the part begins with the first frame at or after it.
+    frames: at most so many.  rate: frames per second of a film without timestamps, in place of the container's word.
+    Raises UsageError (no such file, nothing at `start`) and VideoError (not a film, nothing can be decoded).
+    """
+
+    def __init__(
+        self, path: Path, *, start: Fraction | None = None, frames: int | None = None, rate: Fraction | None = None
+    ):
+        self.damage: str | None = None
+        self._path = path
+        self._limit = frames
+        self._container = open_film(path)
+        try:
+            self._open(start, rate)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def __enter__(self) -> FilmSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        width, height = self.info.width, self.info.height
+        rgb = ToRGB(width, height, assume(self.info.color, height))
+        changed = False
+        for frame, time, duration in islice(self._pictures, self._limit):
+            changed |= (frame.width, frame.height) != (width, height)
+            yield Frame(rgb(frame), time - self.info.zero, duration)
+        if changed:
+            self.notes.append(f"the picture changes its size; every frame was brought to {width}x{height}")
+        self.damage = self._damage.sentence(whole=self.info.whole)
+
+    def _open(self, start: Fraction | None, rate: Fraction | None) -> None:
+        """Decode the first frame: only it knows the true size, format and colours."""
+        stream = film_stream(self._container, self._path)
+        rate = rate or frame_rate(stream, self._path)
+        self._damage = promises(self._container, stream)
+        decoder = Decoder(stream, rate, self._damage)
+        sound = [time for each in self._container.streams.audio if (time := start_time(each)) is not None]
+        if start is None:
+            pictures = decoder.pictures()
+        else:
+            pictures = decoder.pictures_from(start + min([*sound, start_time(stream) or Fraction(0)]))
+        first = next(pictures, None)
+        if first is None:
+            raise self._nothing(start)
+        self._pictures = chain([first], pictures)
+        # A whole number of ticks, so that the frames' times stay such.
+        zero = first.time if start is not None else min([first.time, *sound]) // decoder.tick * decoder.tick
+        whole = start is None and self._limit is None
+        info = describe_film(self._container, stream, first.frame, rate, self._path)
+        self.info = replace(info, zero=zero, whole=whole)
+        self.notes = remarks(first.frame, self.info)
+
+    def _nothing(self, start: Fraction | None) -> Exception:
+        if start is not None:
+            return UsageError(f"{self._path}: has no frame at or after {float(start):g} s; choose an earlier start")
+        why = self._damage.sentence(whole=True) or "its video stream is empty"
+        return VideoError(f"{self._path}: not one frame could be decoded: {why}")
+
+
+def describe_film(
+    container: av.container.InputContainer, stream: av.VideoStream, frame: av.VideoFrame, rate: Fraction, path: Path
+) -> VideoInfo:
+    """Collect the facts from the container and from the first frame, which is believed first."""
+    said, header = tags(frame), tags(stream.codec_context)
+    color = Color(**{each.name: getattr(said, each.name) or getattr(header, each.name) for each in fields(Color)})
+    if is_rgb(frame.format.name):
+        color = replace(color, matrix="gbr", range="pc")
+    return VideoInfo(
+        path=path,
+        width=frame.width,
+        height=frame.height,
+        bits=bits(frame.format.name),
+        rate=rate,
+        time_base=tick(stream) if frame.pts is not None else 1 / rate,
+        frames=stream.frames or None,
+        duration=Fraction(container.duration, av.time_base) if container.duration else None,
+        container=container.format.name,
+        color=color,
+        streams=stream_infos(container),
+        stream=stream.index,
+        sample_aspect=exact(stream.sample_aspect_ratio) or Fraction(1),
+        display_matrix=display_matrix(frame),
+    )
+
+
+def display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
+    """The nine numbers that tell a player to rotate or mirror, or None."""
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            return struct.unpack("=9i", bytes(data))
+    return None
+
+
+def remarks(frame: av.VideoFrame, info: VideoInfo) -> list[str]:
+    """What a user should know of a film before it is enhanced."""
+    lost = [LOST_SIDE_DATA[data.type.name] for data in frame.side_data if data.type.name in LOST_SIDE_DATA]
+    matrix = info.color.matrix
+    found = {
+        "transparency is dropped": has_alpha(frame.format.name),
+        "the film is interlaced; its frames are treated as progressive": frame.interlaced_frame,
+        f"metadata that is not carried over: {', '.join(lost)}": lost,
+        f"colour matrix {matrix} is read as {assume(info.color, info.height).matrix}": (
+            matrix and matrix not in CONVERTER and not is_rgb(frame.format.name)
+        ),
+    }
+    return [line for line, applies in found.items() if applies]

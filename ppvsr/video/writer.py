@@ -1,0 +1,180 @@
+"""Films out of frames: encoded, with everything else the source had beside its pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+
+from ppvsr.errors import VideoError
+from ppvsr.video.color import FromRGB, encoded
+from ppvsr.video.companions import Companions
+from ppvsr.video.containers import split
+from ppvsr.video.encoder import MUXERS, Encoding, add_video, usage
+from ppvsr.video.film import exact, reason, tick, url
+from ppvsr.video.frames import Frame, Image, StreamInfo, VideoInfo
+from ppvsr.video.names import check_target, partial_path
+
+# Facts about the old pictures and the old file that would be wrong of the new one.
+STALE = {"encoder", "duration", "bps", "number_of_frames", "number_of_bytes", "major_brand", "minor_version",
+         "compatible_brands", "vendor_id", "_statistics_tags", "_statistics_writing_app",
+         "_statistics_writing_date_utc"}  # fmt: skip
+
+
+MILLI = 1000
+
+
+class FilmWriter:
+    """Encodes frames and copies the source's other streams, chapters and metadata around them.
+
+    The film lies beside `target` under a hidden name until the `with` block ends well and the result has been checked:
+    as many pictures as frames were written.  Otherwise nothing is left, and an older film of that name stays.
+
+    Frames keep their times exactly (mkv and webm: to the millisecond, which is all they store), audio and subtitles
+    their distance to them.  Rotation is written as the source has it, for the player to do.
+
+    target: where the film shall be.  info: of the source.  container: "mp4", "mov", "mkv" or "webm".
+    notes: what could not be kept.  Raises UsageError for a target that cannot be written and for encoders that refuse;
+    VideoError for what goes wrong underway.
+    """
+
+    def __init__(self, target: Path, info: VideoInfo, *, container: str, encoding: Encoding | None = None):
+        check_target(target)
+        self._target = target
+        self._partial = partial_path(target)
+        self._info = info
+        self._container = container
+        self._encoding = encoding or Encoding()
+        kept, lost = split(info, container)
+        self._kept = {each.index: each for each in kept}
+        self.notes = [f"{name(each)} is left out: {container} cannot hold it" for each in lost]
+        self._durations: dict[int, int] = {}
+        self._written = 0
+        self._end = Fraction(0)
+
+    def __enter__(self) -> FilmWriter:
+        self._stack = ExitStack()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with self._stack, self._speaking():
+                if error is None:
+                    self._finish()
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+    def write(self, frame: Frame) -> None:
+        """Append one frame, (h, w, 3) of the first one's size; times must increase."""
+        with self._speaking():
+            if not self._written:
+                self._open(frame.image)
+            base = self._info.time_base
+            picture = self._convert(frame.image)
+            picture.time_base = base
+            picture.pts = round(frame.time / base)
+            length = frame.duration or 1 / self._info.rate
+            self._durations[picture.pts] = round(length / base)
+            self._end = frame.time + length
+            self._written += 1
+            self._mux(self._stream.encode(picture))
+
+    def _open(self, image: Image) -> None:
+        """Write the header; the first frame tells the size."""
+        size = (image.shape[1], image.shape[0])
+        self._companions = self._stack.enter_context(Companions(self._info, list(self._kept)))
+        self._output = av.open(
+            url(self._partial),
+            "w",
+            format=MUXERS[self._container],
+            container_options=muxer_options(self._container, self._info.time_base),
+            metadata_errors="replace",
+        )
+        self._stack.callback(self._output.close)
+        self._stream = add_video(self._output, self._encoding, self._container, self._info, size)
+        pix_fmt = self._stream.codec_context.pix_fmt
+        self._convert = FromRGB(pix_fmt, encoded(self._info.color, self._info.height, pix_fmt))
+        self._copies = {}
+        for each in self._companions.streams:
+            copy = self._output.add_stream_from_template(each, opaque=True)
+            self._copies[each.index] = copy
+            describe(copy, each)
+        film = self._companions.container
+        describe(self._stream, film.streams[self._info.stream])
+        self._output.metadata.update(fresh(film.metadata))
+        self._output.set_chapters(list(chapters(film, self._info.zero)))
+        with usage(self._stream):
+            self._output.start_encoding()
+
+    def _mux(self, packets: list[av.Packet]) -> None:
+        for packet in packets:
+            packet.duration = self._durations.pop(packet.pts, packet.duration)
+            self._copy(packet.dts * tick(packet))
+            self._output.mux(packet)
+
+    def _copy(self, until: Fraction | None) -> None:
+        for packet in self._companions.until(until):
+            packet.stream = self._copies[packet.stream_index]
+            self._output.mux(packet)
+
+    def _finish(self) -> None:
+        if not self._written:
+            raise VideoError(f"{self._target}: not one frame was written")
+        self._mux(self._stream.encode(None))
+        self._copy(None if self._info.whole else self._end)
+        self.notes += [f"{name(self._kept[index])} is empty" for index in self._companions.empty()]
+        self._output.close()
+        found = count_packets(self._partial)
+        if found != self._written:
+            raise VideoError(f"{self._target}: {found} of {self._written} frames arrived in the file; it is not kept")
+        os.replace(self._partial, self._target)
+
+    @contextmanager
+    def _speaking(self) -> Iterator[None]:
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            raise VideoError(f"{self._target}: cannot be written: {reason(error)}") from error
+
+
+def name(stream: StreamInfo) -> str:
+    """What to call a stream before a user."""
+    return f"stream {stream.index} ({stream.codec} {stream.kind})"
+
+
+def describe(copy: av.stream.Stream, source: av.stream.Stream) -> None:
+    """Give a stream its source's disposition (default, forced, cover, ...) and metadata (language, title, ...)."""
+    copy.disposition = source.disposition
+    copy.metadata.update(fresh(source.metadata))
+
+
+def fresh(metadata: dict[str, str]) -> dict[str, str]:
+    """The metadata that stays true."""
+    return {key: value for key, value in metadata.items() if key.lower().split("-")[0] not in STALE}
+
+
+def muxer_options(container: str, base: Fraction) -> dict[str, str]:
+    """A clock for the whole film on which streams that start later than others do so exactly."""
+    fine = base.denominator * (1 if base.denominator >= MILLI else MILLI)
+    return {"movie_timescale": str(fine)} if MUXERS[container] in ("mp4", "mov") else {}
+
+
+def chapters(film: av.container.InputContainer, zero: Fraction) -> Iterator[dict]:
+    """The film's chapters on the clock of its frames."""
+    for each in film.chapters():
+        shift = round(zero / (exact(each["time_base"]) or 1))
+        if each["end"] > shift:
+            yield {**each, "start": max(0, each["start"] - shift), "end": each["end"] - shift}
+
+
+def count_packets(path: Path) -> int:
+    """How many pictures lie in a file's first video stream."""
+    with av.open(url(path)) as film:
+        return sum(packet.size > 0 for packet in film.demux(film.streams.video[0]))

@@ -1,0 +1,134 @@
+"""Any weight file → its arrays by name. The kind of a file is told by its content, never by its ending."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppvsr.errors import WeightsError
+from ppvsr.weights import torch_files
+from ppvsr.weights.pickles import Held, unpickle
+from ppvsr.weights.raw import decode
+
+LIMIT = 4 << 30  # bytes, of a file and of all its arrays; the largest video network known here takes 0.2 GB
+WRAPPERS = ("state_dict", "params_ema", "params", "generator")  # where the weights are, when a file holds more
+PREFIXES = ("module.", "generator.", "module.")  # of the parameters, when they were saved from a larger object
+NO_PARAMETERS = {"step_counter"}
+SAFETENSORS = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
+    "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
+}  # fmt: skip
+STRANGERS = {  # how files start that are sometimes saved under the name of weights
+    b"<": "it is a web page; the download went wrong",
+    b"version https://git-lfs": "it is a pointer of Git LFS; run `git lfs pull`",
+    b"\x1f\x8b": "it is compressed; unpack it first",
+    b"": "it is neither .safetensors, .npz, .pdparams nor .pth",
+}
+
+
+def read(path: str | Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a weight file by the names they have there.
+
+    Reads .safetensors, .npz, PaddlePaddle's .pdparams (also training checkpoints) and PyTorch's .pth (both layouts).
+    Nothing of a file is executed. Raises WeightsError when the file is missing, unknown, damaged, hostile or too large.
+    """
+    path = Path(path)
+    with _told_apart(path):
+        size = path.stat().st_size
+        _check_size(path, size)
+        arrays = _arrays(_tree(path), path)
+        _check_size(path, sum(array.nbytes for array in arrays.values()))
+        return {name: np.array(array, order="C") for name, array in arrays.items()}
+
+
+@contextmanager
+def _told_apart(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong while reading `path` into one line for the user."""
+    try:
+        yield
+    except WeightsError:
+        raise
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file") from None
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # a damaged pickle can raise anything
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise WeightsError(f"{path}: damaged or cut short ({reason}); get the file again") from error
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size > LIMIT:
+        raise WeightsError(f"{path}: refused, {size:,} bytes are more than weights take ({LIMIT:,})")
+
+
+def _tree(path: Path) -> Mapping[str, Any]:
+    with path.open("rb") as file:
+        head = file.read(32)
+    if head.startswith(b"PK\x03\x04"):
+        return _zip(path)
+    if head[4:9] == b"\0\0\0\0{":  # the upper half of the header's length, and the header
+        return _safetensors(path)
+    if head.startswith(b"\x80"):
+        return _pickle(path)
+    raise WeightsError(
+        f"{path}: not a weight file: {next(text for start, text in STRANGERS.items() if head.startswith(start))}"
+    )
+
+
+def _zip(path: Path) -> Mapping[str, Any]:
+    with zipfile.ZipFile(path) as archive:
+        _check_size(path, sum(entry.file_size for entry in archive.infolist()))
+        endings = {Path(name).suffix for name in archive.namelist()}
+        if ".pkl" in endings:
+            return torch_files.read_zip(archive, path)
+    if endings != {".npy"}:
+        raise WeightsError(f"{path}: a zip with neither arrays of numpy nor a `data.pkl` of PyTorch; unpack it first")
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _pickle(path: Path) -> Mapping[str, Any]:
+    with path.open("rb") as file:
+        first = unpickle(file, path)
+        return torch_files.read_legacy(file, path) if first == torch_files.MAGIC else first
+
+
+def _safetensors(path: Path) -> Mapping[str, Any]:
+    from safetensors import deserialize
+
+    return {
+        name: decode(entry["data"], SAFETENSORS[entry["dtype"]]).reshape(entry["shape"])
+        for name, entry in deserialize(path.read_bytes())
+    }
+
+
+def _arrays(tree: Any, path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays of `tree` without its wrapping; whatever is no array (epochs, rates, notes) is left out."""
+    if not isinstance(tree, Mapping):
+        raise WeightsError(f"{path}: holds a {type(tree).__name__}, not parameters by name")
+    for name in WRAPPERS:
+        if isinstance(tree.get(name), Mapping):
+            return _arrays(tree[name], path)
+    arrays = {str(name): array for name, value in tree.items() if (array := _array(value)) is not None}
+    for prefix in PREFIXES:
+        inner = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        arrays = inner or arrays
+    arrays = {name: array for name, array in arrays.items() if name not in NO_PARAMETERS}
+    if not arrays:
+        raise WeightsError(f"{path}: no parameters in it, only {', '.join(map(str, list(tree)[:8])) or 'nothing'}")
+    return arrays
+
+
+def _array(value: Any) -> np.ndarray | None:
+    """Return an entry as array; paddle.save writes (name, array) for a tensor. None if it is something else."""
+    if isinstance(value, tuple) and len(value) == 2:
+        value = value[1]
+    if isinstance(value, Held):
+        return value.value
+    return value if isinstance(value, np.ndarray) else None

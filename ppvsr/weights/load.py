@@ -1,0 +1,72 @@
+"""Weights into a network: all of them, or nothing and a list of the differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ppvsr.errors import WeightsError
+from ppvsr.weights.files import read
+from ppvsr.weights.legacy import to_ours
+from ppvsr.weights.zoo import VARIANTS
+
+if TYPE_CHECKING:
+    from paddle.nn import Layer
+
+SHOWN = 8  # differences of one kind
+BUFFERS = {"mean", "std"}  # of flow networks: constants, which not every file holds
+
+
+def load_weights(net: Layer, source: str | Path | Mapping[str, np.ndarray]) -> None:
+    """Fill `net` with the weights of a file, or with arrays by name; the naming may be any that `legacy` knows.
+
+    Every parameter must be there, with its shape, and nothing else; values become float32. Raises WeightsError, and
+    then has not touched the network.
+    """
+    arrays, where = (source, "weights") if isinstance(source, Mapping) else (read(source), str(source))
+    arrays = to_ours(arrays)
+    state = net.state_dict()
+    wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    problems = _differences(wanted, arrays)
+    if problems:
+        count = sum(len(names) for names in problems.values())
+        lines = "".join(f"\n  {kind}: {_some(names)}" for kind, names in problems.items())
+        raise WeightsError(
+            f"{where}: {count} of {len(wanted)} parameters differ from {type(net).__name__}:{lines}{_hint(arrays)}"
+        )
+    net.set_state_dict({**state, **{name: _float32(array) for name, array in arrays.items()}})
+
+
+def _float32(array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which _differences reports
+        return array.astype(np.float32)
+
+
+def _differences(wanted: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
+    """Return what is wrong with `arrays`: kind → descriptions, without the kinds that did not occur."""
+    common = [name for name in wanted if name in arrays]
+    problems = {
+        "missing": [n for n in wanted if n not in arrays and n.rpartition(".")[2] not in BUFFERS],
+        "unexpected": [n for n in arrays if n not in wanted],
+        "shape": [
+            f"{n} {list(arrays[n].shape)} instead of {list(wanted[n])}" for n in common if arrays[n].shape != wanted[n]
+        ],
+        "not floats": [f"{n} ({arrays[n].dtype})" for n in common if arrays[n].dtype.kind != "f"],
+        "not finite": [n for n in common if arrays[n].dtype.kind == "f" and not np.isfinite(_float32(arrays[n])).all()],
+    }
+    return {kind: names for kind, names in problems.items() if names}
+
+
+def _some(names: list[str]) -> str:
+    rest = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + rest
+
+
+def _hint(arrays: Mapping[str, np.ndarray]) -> str:
+    """Name the variant that has exactly as many parameters as the file, if there is one."""
+    size = sum(array.size for name, array in arrays.items() if name.rpartition(".")[2] not in BUFFERS)
+    names = [variant.name for variant in VARIANTS.values() if variant.parameters == size]
+    return f"\n  its {size:,} numbers are as many as {names[0]} has: was that the network you meant?" if names else ""
