@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import traceback
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import NoReturn
 
 from ppvsr import __version__
+from ppvsr.cli.values import memory, moment, natural, positive, rate
 from ppvsr.errors import PpvsrError, UsageError
 from ppvsr.weights.zoo import ALIASES, VARIANTS
 
@@ -118,11 +117,9 @@ def _add_network_options(parser: Parser) -> None:
             group.add_argument(
                 f"--{name}_weight", dest=f"{variant.name}_weight", metavar="PATH", help=argparse.SUPPRESS
             )
-    group.add_argument("--num_frames", type=_positive, metavar="N", help="frames the network sees at once")
-    group.add_argument("--overlap", type=_natural, metavar="N", help="frames of context on either side of a window")
-    group.add_argument(
-        "--memory", type=_memory, metavar="SIZE", help="what may be used, e.g. 6G (most of what is free)"
-    )
+    group.add_argument("--num_frames", type=positive, metavar="N", help="frames the network sees at once")
+    group.add_argument("--overlap", type=natural, metavar="N", help="frames of context on either side of a window")
+    group.add_argument("--memory", type=memory, metavar="SIZE", help="what may be used, e.g. 6G (most of what is free)")
     group.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, ... (a GPU where Paddle finds one)")
     group.add_argument("--cpu", action="store_true", help="the same as --device cpu")
 
@@ -131,50 +128,11 @@ def _add_film_options(parser: Parser) -> None:
     group = parser.add_argument_group("film")
     group.add_argument("--container", default="auto", choices=["auto", "mp4", "mkv", "mov", "webm", "png"])
     group.add_argument("--codec", help="video encoder, in FFmpeg's words (libx264; libvpx-vp9 for webm)")
-    group.add_argument("--crf", type=_natural, default=16, help="quality, smaller is better (%(default)s)")
+    group.add_argument("--crf", type=natural, default=16, help="quality, smaller is better (%(default)s)")
     group.add_argument("--preset", help="the encoder's preset: veryfast, slow, ...")
     group.add_argument("--pix-fmt", "--pix_fmt", help="pixel format (yuv420p, or yuv420p10le for more than 8 bits)")
     group.add_argument(
-        "--rate", type=_rate, metavar="FPS", help="frames per second of a folder of images, e.g. 24000/1001"
+        "--rate", type=rate, metavar="FPS", help="frames per second of a folder of images, e.g. 24000/1001"
     )
-    group.add_argument("--start", type=_time, metavar="TIME", help="begin here: seconds, or [hours:]minutes:seconds")
-    group.add_argument("--frames", type=_positive, metavar="N", help="stop after so many frames")
-
-
-def _natural(text: str) -> int:
-    if not re.fullmatch(r"\d+", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not _natural(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
-
-
-def _memory(text: str) -> int:
-    from ppvsr.enhance.memory import parse_size
-
-    try:
-        return parse_size(text)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _rate(text: str) -> Fraction:
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if not 0 < rate <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a frame rate; write it like 25 or 24000/1001")
-    return rate
-
-
-def _time(text: str) -> Fraction:
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time; write it like 90, 1:30 or 0:01:30.5")
-    hours, minutes, seconds = match.groups(default="0")
-    return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
+    group.add_argument("--start", type=moment, metavar="TIME", help="begin here: seconds, or [hours:]minutes:seconds")
+    group.add_argument("--frames", type=positive, metavar="N", help="stop after so many frames")

@@ -6,9 +6,6 @@ import os
 import re
 from pathlib import Path
 
-from ppvsr.errors import UsageError
-
-UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 ASSUMED = 4 * 2**30  # where the system does not tell
 
 
@@ -16,14 +13,6 @@ def free_memory() -> int:
     """Return the bytes that a program may still take: the system's, or what its control group has left."""
     limits = [_system(), _control_group()]
     return min([limit for limit in limits if limit is not None], default=ASSUMED)
-
-
-def parse_size(text: str) -> int:
-    """Read "6G", "800M", "1.5 GB", ... as bytes (powers of 1024). Raises UsageError."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
-    if not match or not float(match[1]):
-        raise UsageError(f"{text!r} is not an amount of memory; write it like 6G or 800M")
-    return int(float(match[1]) * UNITS[match[2].upper()])
 
 
 def format_size(count: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import islice
 
 import av
 
@@ -13,6 +14,8 @@ from ppvsr.video.frames import StreamInfo, VideoInfo
 ENDINGS = (*MUXERS, "png")
 # Streams that decide about the container; data tracks (camera metadata) come along where they fit.
 DECIDE = {"audio", "subtitle", "attachment", "video"}
+# How far to look for a packet of every stream.
+PROBED_PACKETS = 1000
 
 
 def choose_container(info: VideoInfo, wanted: str = "auto") -> tuple[str, str | None]:
@@ -38,16 +41,34 @@ def split(info: VideoInfo, container: str) -> tuple[list[StreamInfo], list[Strea
     if not others:
         return [], []
     with open_film(info.path) as film:
-        held = [each for each in others if fits(film.streams[each.index], MUXERS[container])]
+        packets = first_packets(film, {each.index for each in others})
+        held = [each for each in others if fits(film.streams[each.index], packets.get(each.index), MUXERS[container])]
     return held, [each for each in others if each not in held]
 
 
-def fits(stream: av.stream.Stream, muxer: str) -> bool:
-    """Whether a muxer writes a header with a copy of this stream."""
-    with av.open(io.BytesIO(), "w", format=muxer) as output:
-        try:
-            output.add_stream_from_template(stream, opaque=True)
+def first_packets(film: av.container.InputContainer, streams: set[int]) -> dict[int, av.Packet]:
+    """The first packet of each stream that has one near the beginning of the film."""
+    found: dict[int, av.Packet] = {}
+    try:
+        for packet in islice(film.demux(), PROBED_PACKETS):
+            if packet.size and packet.stream_index in streams:
+                found.setdefault(packet.stream_index, packet)
+            if len(found) == len(streams):
+                break
+    except (av.FFmpegError, OSError):
+        pass  # a damaged file: what was found has to do
+    return found
+
+
+def fits(stream: av.stream.Stream, packet: av.Packet | None, muxer: str) -> bool:
+    """Whether a muxer writes a header with a copy of this stream, and takes its first packet."""
+    try:
+        with av.open(io.BytesIO(), "w", format=muxer) as output:
+            copy = output.add_stream_from_template(stream, opaque=True)
             output.start_encoding()
-        except (av.FFmpegError, ValueError):
-            return False
+            if packet is not None:
+                packet.stream = copy
+                output.mux(packet)
+    except (av.FFmpegError, ValueError):
+        return False
     return True

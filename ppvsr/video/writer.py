@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -54,6 +55,7 @@ class FilmWriter:
         self._kept = {each.index: each for each in kept}
         self.notes = [f"{name(each)} is left out: {container} cannot hold it" for each in lost]
         self._durations: dict[int, int] = {}
+        self._refused: Counter[int] = Counter()
         self._written = 0
         self._end = Fraction(0)
 
@@ -121,8 +123,12 @@ class FilmWriter:
 
     def _copy(self, until: Fraction | None) -> None:
         for packet in self._companions.until(until):
-            packet.stream = self._copies[packet.stream_index]
-            self._output.mux(packet)
+            index = packet.stream_index
+            packet.stream = self._copies[index]
+            try:
+                self._output.mux(packet)
+            except av.FFmpegError:  # damaged sound must not cost the film
+                self._refused[index] += 1
 
     def _finish(self) -> None:
         if not self._written:
@@ -130,6 +136,7 @@ class FilmWriter:
         self._mux(self._stream.encode(None))
         self._copy(None if self._info.whole else self._end)
         self.notes += [f"{name(self._kept[index])} is empty" for index in self._companions.empty()]
+        self.notes += [f"{name(self._kept[index])}: {n} packets were refused" for index, n in self._refused.items()]
         self._output.close()
         found = count_packets(self._partial)
         if found != self._written:

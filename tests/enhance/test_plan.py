@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ppvsr.enhance.memory import format_size, free_memory, parse_size
+from ppvsr.enhance.memory import format_size, free_memory
 from ppvsr.enhance.plan import TILE_OVERLAP, Cost, Limits, count_tiles, make_plan
 from ppvsr.errors import PpvsrError, UsageError
 
@@ -51,17 +51,6 @@ def test_too_little_memory_is_said_with_the_amounts():
 def test_impossible_overlap_names_the_flags():
     with pytest.raises(UsageError, match=re.escape("--num_frames must be at least 11, or --overlap at most 4")):
         make_plan(180, 320, memory=GB, **{**OPTIONS, "overlap": 5})
-
-
-@pytest.mark.parametrize(("text", "size"), [("6G", 6 * GB), ("800m", 800 * 2**20), ("1.5 GiB", 3 * GB // 2), ("7", 7)])
-def test_sizes_are_read_as_people_write_them(text, size):
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "lots", "-3G", "0", "3X"])
-def test_other_sizes_are_refused(text):
-    with pytest.raises(UsageError, match="not an amount of memory; write it like 6G"):
-        parse_size(text)
 
 
 def test_free_memory_is_plausible():
