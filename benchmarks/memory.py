@@ -2,8 +2,9 @@
 
     python benchmarks/memory.py [VARIANT ...]
 
-Every measurement runs in a process of its own (a peak cannot be taken back), with fresh weights: only sizes matter. The
-figures are the smallest (bytes per pixel and frame, bytes per pixel) that cover all measurements.
+Every measurement runs in a process of its own (a peak cannot be taken back), with fresh weights: only sizes matter. A
+plane is laid through the measurements, peak = program + (frames * per_frame + per_pass) * pixels, and then raised until
+it covers all of them; `program` is for PROGRAM in ppvsr/enhance/plan.py.
 """
 
 from __future__ import annotations
@@ -13,18 +14,15 @@ import resource
 import subprocess
 import sys
 
+import numpy as np
+
 from ppvsr.weights.zoo import VARIANTS, find_variant
 
-CASES = ((2, 64, 64), (8, 64, 64), (2, 96, 128), (8, 96, 128), (14, 96, 128))  # frames, height, width
-
-
-def peak() -> int:
-    """Return this process's largest resident size so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+CASES = ((2, 64, 64), (8, 64, 64), (2, 128, 128), (8, 128, 128))  # frames, height, width
 
 
 def measure(name: str, frames: int, height: int, width: int) -> None:
-    """Print how much one pass adds to the peak. Runs in a child process."""
+    """Print this process's largest resident size after one pass, in bytes. Runs in a child process."""
     from ppvsr.assemble.network import create_model
 
     variant = find_variant(name)
@@ -33,27 +31,18 @@ def measure(name: str, frames: int, height: int, width: int) -> None:
     import paddle
 
     with paddle.no_grad():
-        net(paddle.rand([1, 1, 3, 64, 64]))  # what the first call needs once
-        before = peak()
         net(paddle.rand([1, frames, 3, height, width]))
-    print(peak() - before)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
-def fit(points: list[tuple[int, int, int]]) -> tuple[float, float]:
-    """Return the smallest (per_frame, per_pass) whose prediction covers every (frames, pixels, bytes)."""
-    best: tuple[float, float, float] | None = None
-    per_pixel = [(frames, need / pixels) for frames, pixels, need in points]
-    for i, (t1, y1) in enumerate(per_pixel):
-        for t2, y2 in per_pixel[i + 1 :]:
-            if t1 == t2:
-                continue
-            slope = max((y2 - y1) / (t2 - t1), 0.0)
-            base = max(max(y - slope * t for t, y in per_pixel), 0.0)
-            excess = sum(slope * t + base - y for t, y in per_pixel)
-            if best is None or excess < best[0]:
-                best = (excess, slope, base)
-    assert best is not None
-    return best[1], best[2]
+def fit(points: list[tuple[int, int, int]]) -> tuple[float, float, float]:
+    """Return (program, per_frame, per_pass), in bytes, from (frames, pixels, peak)."""
+    table = np.array([(1, frames * pixels, pixels) for frames, pixels, _ in points], float)
+    peaks = np.array([peak for *_, peak in points], float)
+    program, per_frame, per_pass = np.linalg.lstsq(table, peaks, rcond=None)[0]
+    per_pass = max(per_pass, 0.0)
+    raised = max((peaks - program) / (table[:, 1] * per_frame + table[:, 2] * per_pass))
+    return program, per_frame * raised, per_pass * raised
 
 
 def main() -> None:
@@ -71,8 +60,8 @@ def main() -> None:
             answer = subprocess.run(command, check=True, capture_output=True, text=True)
             points.append((frames, height * width, int(answer.stdout.split()[-1])))
             print(f"{name}: {frames} frames of {width}x{height}: {points[-1][2] / 2**20:.0f} MB", flush=True)
-        per_frame, per_pass = fit(points)
-        print(f"{name}: memory=({per_frame:.0f}, {per_pass:.0f})", flush=True)
+        program, per_frame, per_pass = fit(points)
+        print(f"{name}: memory=({per_frame:.0f}, {per_pass:.0f}), program {program / 2**20:.0f} MB", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import paddle
 import paddle.nn as nn
@@ -176,8 +176,10 @@ class MSVSR(nn.Layer):
     def _stage1(self, spatial: list[Tensor], to_next: list[Tensor], to_previous: list[Tensor]) -> list[Tensor]:
         """Fuse every frame with its neighbours."""
         nothing = paddle.zeros_like(spatial[0])
-        nexts = [*map(self.local_align, spatial[1:], spatial, to_next), nothing]
-        previous = [nothing, *map(self.local_align, spatial, spatial[1:], to_previous)]
+        nexts = chain(
+            map(self.local_align, spatial[1:], spatial, to_next), [nothing]
+        )  # lazily: held for one frame only
+        previous = chain([nothing], map(self.local_align, spatial, spatial[1:], to_previous))
         return list(map(self.local_fusion, spatial, nexts, previous))
 
     def _propagate_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import paddle
 import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle import Tensor
@@ -31,7 +32,7 @@ def upsample(x: Tensor, scale: int) -> Tensor:
 
 def resize(x: Tensor, h: int, w: int) -> Tensor:
     """Bring (n, c, *, *) bilinearly to (n, c, h, w), pixels being areas; returns `x` itself if it has that size."""
-    if list(x.shape[2:]) == [h, w]:
+    if paddle.in_dynamic_mode() and list(x.shape[2:]) == [h, w]:  # sizes of an exported program come later
         return x
     return F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)
 

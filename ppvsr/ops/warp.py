@@ -15,7 +15,7 @@ def flow_warp(x: Tensor, flow: Tensor, *, border: bool = False) -> Tensor:
 
     Raises ValueError when the sizes of `x` and `flow` differ.
     """
-    if x.shape[2:] != flow.shape[2:]:
+    if paddle.in_dynamic_mode() and x.shape[2:] != flow.shape[2:]:  # sizes of an exported program come later
         raise ValueError(f"a flow {tuple(flow.shape)} cannot warp a tensor {tuple(x.shape)}: sizes differ")
     with paddle.amp.auto_cast(enable=False):  # half-precision coordinates would be off by up to half a pixel
         grid = _sampling_grid(flow.astype("float32"))  # (n, h, w, 2)
@@ -25,12 +25,12 @@ def flow_warp(x: Tensor, flow: Tensor, *, border: bool = False) -> Tensor:
             source = source.detach()
             source.stop_gradient = False
         padding = "border" if border else "zeros"
-        return F.grid_sample(source, grid, padding_mode=padding, align_corners=True).astype(x.dtype)
+        return F.grid_sample(source, grid, padding_mode=padding, align_corners=False).astype(x.dtype)
 
 
 def _sampling_grid(flow: Tensor) -> Tensor:
-    """Turn (n, 2, h, w) displacements into the (n, h, w, 2) positions of grid_sample, -1 to 1 from edge to edge."""
+    """Turn (n, 2, h, w) displacements into the (n, h, w, 2) positions of grid_sample, where a picture is -1 to 1 wide."""
     h, w = flow.shape[2:]
-    x = (flow[:, 0] + paddle.arange(w, dtype="float32")) * (2 / max(w - 1, 1)) - 1
-    y = (flow[:, 1] + paddle.arange(h, dtype="float32").unsqueeze(1)) * (2 / max(h - 1, 1)) - 1
+    x = (flow[:, 0] + (paddle.arange(w, dtype="float32") + 0.5)) * (2 / w) - 1
+    y = (flow[:, 1] + (paddle.arange(h, dtype="float32") + 0.5).unsqueeze(1)) * (2 / h) - 1
     return paddle.stack([x, y], axis=3)

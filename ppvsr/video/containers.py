@@ -11,9 +11,9 @@ from ppvsr.video.encoder import MUXERS
 from ppvsr.video.film import open_film
 from ppvsr.video.frames import StreamInfo, VideoInfo
 
-ENDINGS = (*MUXERS, "png")
 # Streams that decide about the container; data tracks (camera metadata) come along where they fit.
 DECIDE = {"audio", "subtitle", "attachment", "video"}
+CHAPTER_TRACK = "bin_data"
 # How far to look for a packet of every stream.
 PROBED_PACKETS = 1000
 
@@ -41,6 +41,8 @@ def split(info: VideoInfo, container: str) -> tuple[list[StreamInfo], list[Strea
     if not others:
         return [], []
     with open_film(info.path) as film:
+        if film.chapters():  # they are carried as such, not as the track in which mp4 keeps them
+            others = [each for each in others if each.codec != CHAPTER_TRACK]
         packets = first_packets(film, {each.index for each in others})
         held = [each for each in others if fits(film.streams[each.index], packets.get(each.index), MUXERS[container])]
     return held, [each for each in others if each not in held]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import NamedTuple
 
 import av
@@ -20,8 +21,8 @@ class Picture(NamedTuple):
     duration: Fraction | None
 
 
-# How far before the wanted time to jump, in seconds; containers without a good index land too late. None: the start.
-JUMPS = (0, 10, None)
+# How far before the wanted time to jump, in seconds; containers without a good index land too late.
+JUMPS = (0, 10)
 
 
 class Decoder:
@@ -51,18 +52,16 @@ class Decoder:
 
     def pictures_from(self, start: Fraction) -> Iterator[Picture]:
         """Decode from the first picture at or after `start`."""
-        for jump in JUMPS if start_time(self._stream) is not None else (None,):
-            if jump is not None and not self._seek(start - jump):
-                continue
-            if jump is None:
-                self._seek(start_time(self._stream) or Fraction(0))
-            pictures = self.pictures()
-            first = next(pictures, None)
-            if first is not None and (first.time <= start or jump is None):
-                break
-        if first is not None and first.time >= start:
-            yield first
-        yield from (each for each in pictures if each.time >= start)
+        begin = start_time(self._stream)
+        for jump in JUMPS if begin is not None else ():
+            if self._seek(start - jump):
+                pictures = self.pictures()
+                first = next(pictures, None)
+                if first is not None and first.time <= start:
+                    return (each for each in chain([first], pictures) if each.time >= start)
+        if begin is not None:
+            self._seek(begin)
+        return (each for each in self.pictures() if each.time >= start)
 
     def _seek(self, time: Fraction) -> bool:
         try:

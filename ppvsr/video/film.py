@@ -64,9 +64,9 @@ def is_cover(stream: av.stream.Stream) -> bool:
 
 
 def codec_name(stream: av.stream.Stream) -> str:
-    """The codec's name, "unknown" where FFmpeg has no decoder for it."""
+    """The codec's name, "unknown" where FFmpeg has none for it."""
     context = stream.codec_context
-    return context.codec.canonical_name if context is not None else "unknown"
+    return context.codec.canonical_name if context is not None else getattr(stream, "name", None) or "unknown"
 
 
 def exact(value: Any) -> Fraction | None:

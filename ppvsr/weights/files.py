@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,9 @@ def _zip(path: Path) -> Mapping[str, Any]:
 
 
 def _pickle(path: Path) -> Mapping[str, Any]:
-    with path.open("rb") as file:
-        first = unpickle(file, path)
-        return torch_files.read_legacy(file, path) if first == torch_files.MAGIC else first
+    file = BytesIO(path.read_bytes())
+    first = unpickle(file, path)
+    return torch_files.read_legacy(file, path) if first == torch_files.MAGIC else first
 
 
 def _safetensors(path: Path) -> Mapping[str, Any]:

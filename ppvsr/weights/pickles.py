@@ -7,9 +7,11 @@ only hold what the pickle says; a name that is not in the table ends the reading
 from __future__ import annotations
 
 import pickle
+import pickletools
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -114,7 +116,7 @@ NUMPY: Allowed = {
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: BinaryIO, path: Path, allowed: Allowed, storage: Callable[[Any], Any] | None) -> None:
+    def __init__(self, file: BytesIO, path: Path, allowed: Allowed, storage: Callable[[Any], Any] | None) -> None:
         super().__init__(file, encoding="latin1")
         self.path, self.allowed, self.storage = path, allowed, storage
 
@@ -132,11 +134,27 @@ class _Unpickler(pickle.Unpickler):
         return self.storage(pid)
 
 
-def unpickle(file: BinaryIO, path: Path, allowed: Allowed = NUMPY, storage: Callable[[Any], Any] | None = None) -> Any:
+MEMO = {"PUT", "BINPUT", "LONG_BINPUT"}  # keep an object at a place of a table that grows up to it
+
+
+def _check_claims(file: BytesIO) -> None:
+    """Raise ValueError unless what the next pickle announces fits its size; leave `file` where it was.
+
+    The unpickler believes such numbers, and takes tens of gigabytes for a file of ten bytes.
+    """
+    start, size = file.tell(), file.getbuffer().nbytes
+    for opcode, argument, _ in pickletools.genops(file):  # which checks lengths itself
+        if opcode.name in MEMO and int(argument or 0) > size:
+            raise ValueError(f"a table of {argument} objects in {size} bytes")
+    file.seek(start)
+
+
+def unpickle(file: BytesIO, path: Path, allowed: Allowed = NUMPY, storage: Callable[[Any], Any] | None = None) -> Any:
     """Return the next pickled object of `file`, arrays as `Held`.
 
-    path: for messages. allowed: what the pickle may name, and what stands in for it. storage: turns a persistent id
-    into an object. Raises WeightsError when the pickle names anything else, and all kinds of exceptions when it is
-    damaged.
+    file: in memory, where nothing can be read that is not there. path: for messages. allowed: what the pickle may
+    name, and what stands in for it. storage: turns a persistent id into an object. Raises WeightsError when the pickle
+    names anything else, and all kinds of exceptions when it is damaged.
     """
+    _check_claims(file)
     return _Unpickler(file, path, allowed, storage).load()

@@ -11,7 +11,7 @@ import struct
 import zipfile
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -120,7 +120,7 @@ def read_zip(archive: zipfile.ZipFile, path: Path) -> Any:
     return unpickle(BytesIO(archive.read(pickled)), path, TORCH, storage)
 
 
-def read_legacy(file: BinaryIO, path: Path) -> Any:
+def read_legacy(file: BytesIO, path: Path) -> Any:
     """Return what `torch.save(..., _use_new_zipfile_serialization=False)` was given, from after the magic number on.
 
     Raises WeightsError for what is refused, and all kinds of exceptions for a damaged file.
@@ -139,10 +139,9 @@ def read_legacy(file: BinaryIO, path: Path) -> Any:
         return storages.setdefault(key, Storage(element, count))
 
     tree = unpickle(file, path, TORCH, storage)
-    keys, rest = unpickle(file, path), BytesIO(file.read())  # in memory, no read can ask for more than there is
-    for key in keys:
-        (count,) = struct.unpack("<q", rest.read(8))
+    for key in unpickle(file, path):
+        (count,) = struct.unpack("<q", file.read(8))
         if count != storages[key].count:
             raise ValueError(f"a storage of {count} numbers, announced with {storages[key].count}")
-        storages[key].fill(rest.read(storages[key].nbytes))
+        storages[key].fill(file.read(storages[key].nbytes))
     return tree

@@ -155,6 +155,7 @@ _ROWS = (
             "stage1_groups": 4,
         },
         weights=(SMALL_BI,),
+        overlap=2,
     ),
     Variant(
         "BasicVSR",

@@ -70,7 +70,7 @@ def test_arrays_of_both_numpy_lines(arrays, dump, core, protocol):
 
 
 def test_files_of_python_2(tmp_path):
-    state = b"(I1\n(I1\ntcnumpy\ndtype\n(S'f4'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'\\x00\\x00\\xc0?'\ntb"
+    state = b"(I1\n(I1\ntcnumpy\ndtype\n(S'f4'\nI0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nU\x04\x00\x00\xc0?tb"
     array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR" + state
     (tmp_path / "a").write_bytes(b"\x80\x02}S'conv.bias'\n" + array + b"s.")
     same(read(tmp_path / "a"), {"conv.bias": np.float32([1.5])})

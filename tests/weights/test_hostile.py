@@ -223,6 +223,16 @@ def test_references_outside_a_plain_pickle(refuses):
     refuses(as_pdparams({"a": Persistent("storage", FLOATS, "0", "cpu", 2)}), "`torch.FloatStorage`|outside itself")
 
 
+@pytest.mark.parametrize("data, message", [
+    (b"\x80\x02}r\xff\xff\xff\x7f.", "a table of 2147483647 objects in 9 bytes"),
+    (b"\x80\x02}p2147483647\n.", "a table of 2147483647 objects in 16 bytes"),
+    (b"\x80\x04\x8e\x00\x00\x00\x00\x08\x00\x00\x00abc.", "expected 34359738368 bytes .* but only 4 remain"),
+    (b"\x80\x05\x96\x00\x00\x00\x00\x08\x00\x00\x00abc.", "expected 34359738368 bytes .* but only 4 remain"),
+])  # fmt: skip
+def test_claims_of_tens_of_gigabytes(refuses, data, message):
+    refuses(data, message)
+
+
 def test_trees_that_contain_themselves(refuses):
     tree = {}
     tree["generator"] = tree
