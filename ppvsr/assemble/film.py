@@ -100,6 +100,7 @@ def enhance_video(
             return Result(path, 0, None)
         total = _expected(info, frames)
         began = time.perf_counter()
+        reporter.progress(0, total)
         with open_sink(path, info, container=container, encoding=encoding) as sink:
             count = transfer(film, enhancers, sink, lambda done: reporter.progress(done, total))
         seconds = time.perf_counter() - began

@@ -29,7 +29,7 @@ def flow_warp(x: Tensor, flow: Tensor, *, border: bool = False) -> Tensor:
 
 
 def _sampling_grid(flow: Tensor) -> Tensor:
-    """Turn (n, 2, h, w) displacements into the (n, h, w, 2) positions of grid_sample, where a picture is -1 to 1 wide."""
+    """Turn (n, 2, h, w) displacements into the (n, h, w, 2) positions of grid_sample, -1 to 1 across a picture."""
     h, w = flow.shape[2:]
     x = (flow[:, 0] + (paddle.arange(w, dtype="float32") + 0.5)) * (2 / w) - 1
     y = (flow[:, 1] + (paddle.arange(h, dtype="float32") + 0.5).unsqueeze(1)) * (2 / h) - 1

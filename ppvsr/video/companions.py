@@ -11,6 +11,9 @@ import av
 from ppvsr.video.film import is_cover, open_film, tick
 from ppvsr.video.frames import VideoInfo
 
+# What mp4 stores between two subtitles; muxers write their own.
+NO_TEXT = bytes(2)
+
 
 class Companions:
     """The packets of a film's other streams, in the order of the file, on the clock of its frames.
@@ -49,13 +52,15 @@ class Companions:
 
     def empty(self) -> list[int]:
         """The indices of streams of which not one packet was found; known at the end."""
-        return [each.index for each in self.streams if each.index not in self._last]
+        return [each.index for each in self.streams if each.index not in self._last and each.type != "attachment"]
 
     def _ready(self) -> Iterator[av.Packet]:
         if not self.streams:
             return
         for packet in self.container.demux(self.streams):
-            if is_cover(packet.stream):
+            if packet.stream.name == "mov_text" and bytes(packet) == NO_TEXT:
+                continue
+            if is_cover(packet.stream) and packet.size:
                 packet.pts = packet.dts = self._last[packet.stream_index] = 0
             elif not self._move(packet):
                 continue

@@ -14,7 +14,10 @@ from ppvsr.video.film import reason, start_time, tick
 
 
 class Picture(NamedTuple):
-    """A decoded frame, its time and its duration in seconds; None when the stream's durations prove wrong."""
+    """A decoded frame, its time and its duration in seconds.
+
+    The duration lasts to the next frame; the last frame's is None unless the stream's word for it can be believed.
+    """
 
     frame: av.VideoFrame
     time: Fraction
@@ -41,14 +44,22 @@ class Decoder:
 
     def pictures(self) -> Iterator[Picture]:
         """Decode from where the film stands to its end."""
-        last = expected = None
+        last: Picture | None = None
         proven = True
         for frame in self._decoded():
-            last = self._time(frame, last)
-            proven &= expected is None or abs(last - expected) <= self.tick
-            duration = frame.duration * self.tick if frame.duration and proven else None
-            expected = last + duration if duration else None
-            yield Picture(frame, last, duration)
+            time = self._time(frame, last.time if last else None)
+            if last is not None:
+                proven &= abs(last.time + (last.duration or 0) - time) <= self.tick
+                yield last._replace(duration=time - last.time)
+            last = Picture(frame, time, frame.duration * self.tick if frame.duration else None)
+        if last is not None:
+            yield last if proven else last._replace(duration=self._rest(last.time))
+
+    def _rest(self, time: Fraction) -> Fraction | None:
+        """From `time` to the end of the stream by its container's word."""
+        begin, duration = start_time(self._stream), self._stream.duration
+        rest = begin + duration * self.tick - time if begin is not None and duration else Fraction(0)
+        return rest if rest > 0 else None
 
     def pictures_from(self, start: Fraction) -> Iterator[Picture]:
         """Decode from the first picture at or after `start`."""

@@ -17,7 +17,7 @@ from ppvsr.video.color import FromRGB, encoded
 from ppvsr.video.companions import Companions
 from ppvsr.video.containers import split
 from ppvsr.video.encoder import MUXERS, Encoding, add_video, usage
-from ppvsr.video.film import exact, reason, tick, url
+from ppvsr.video.film import exact, open_film, reason, tick, url
 from ppvsr.video.frames import Frame, Image, StreamInfo, VideoInfo
 from ppvsr.video.names import check_target, partial_path
 
@@ -55,6 +55,8 @@ class FilmWriter:
         self._kept = {each.index: each for each in kept}
         self.notes = [f"{name(each)} is left out: {container} cannot hold it" for each in lost]
         self._durations: dict[int, int] = {}
+        self._companions: Companions | None = None
+        self._copies: dict[int, av.stream.Stream] = {}
         self._refused: Counter[int] = Counter()
         self._written = 0
         self._end = Fraction(0)
@@ -91,7 +93,6 @@ class FilmWriter:
     def _open(self, image: Image) -> None:
         """Write the header; the first frame tells the size."""
         size = (image.shape[1], image.shape[0])
-        self._companions = self._stack.enter_context(Companions(self._info, list(self._kept)))
         self._output = av.open(
             url(self._partial),
             "w",
@@ -103,17 +104,20 @@ class FilmWriter:
         self._stream = add_video(self._output, self._encoding, self._container, self._info, size)
         pix_fmt = self._stream.codec_context.pix_fmt
         self._convert = FromRGB(pix_fmt, encoded(self._info.color, self._info.height, pix_fmt))
-        self._copies = {}
-        for each in self._companions.streams:
-            copy = self._output.add_stream_from_template(each, opaque=True)
-            self._copies[each.index] = copy
-            describe(copy, each)
-        film = self._companions.container
-        describe(self._stream, film.streams[self._info.stream])
-        self._output.metadata.update(fresh(film.metadata))
-        self._output.set_chapters(list(chapters(film, self._info.zero)))
+        if self._info.container != "images":
+            self._companions = self._stack.enter_context(Companions(self._info, list(self._kept)))
+            self._announce(self._companions.container)
         with usage(self._stream):
             self._output.start_encoding()
+
+    def _announce(self, film: av.container.InputContainer) -> None:
+        """Take over what the source says of itself, and its streams."""
+        self._output.metadata.update(fresh(film.metadata))
+        self._output.set_chapters(list(chapters(film, self._info.zero)))
+        describe(self._stream, film.streams[self._info.stream])
+        for index in self._kept:
+            self._copies[index] = self._output.add_stream_from_template(film.streams[index], opaque=True)
+            describe(self._copies[index], film.streams[index])
 
     def _mux(self, packets: list[av.Packet]) -> None:
         for packet in packets:
@@ -122,7 +126,7 @@ class FilmWriter:
             self._output.mux(packet)
 
     def _copy(self, until: Fraction | None) -> None:
-        for packet in self._companions.until(until):
+        for packet in self._companions.until(until) if self._companions else ():
             index = packet.stream_index
             packet.stream = self._copies[index]
             try:
@@ -135,13 +139,24 @@ class FilmWriter:
             raise VideoError(f"{self._target}: not one frame was written")
         self._mux(self._stream.encode(None))
         self._copy(None if self._info.whole else self._end)
-        self.notes += [f"{name(self._kept[index])} is empty" for index in self._companions.empty()]
-        self.notes += [f"{name(self._kept[index])}: {n} packets were refused" for index, n in self._refused.items()]
         self._output.close()
-        found = count_packets(self._partial)
+        self._check()
+        empty = self._companions.empty() if self._companions else []
+        self.notes += [f"{name(self._kept[index])} is empty" for index in empty]
+        self.notes += [f"{name(self._kept[index])}: {n} packets were refused" for index, n in self._refused.items()]
+        os.replace(self._partial, self._target)
+
+    def _check(self) -> None:
+        """Look at the result as a player would."""
+        with open_film(self._partial) as film:
+            stream = film.streams.video[0]
+            found = sum(packet.size > 0 for packet in film.demux(stream))
+            aspect = exact(stream.sample_aspect_ratio) or 1
         if found != self._written:
             raise VideoError(f"{self._target}: {found} of {self._written} frames arrived in the file; it is not kept")
-        os.replace(self._partial, self._target)
+        if aspect != self._info.sample_aspect:
+            shape = f"{self._info.sample_aspect.numerator}:{self._info.sample_aspect.denominator}"
+            self.notes.append(f"{self._container} with {self._stream.name} cannot say that pixels are {shape}")
 
     @contextmanager
     def _speaking(self) -> Iterator[None]:
@@ -179,9 +194,3 @@ def chapters(film: av.container.InputContainer, zero: Fraction) -> Iterator[dict
         shift = round(zero / (exact(each["time_base"]) or 1))
         if each["end"] > shift:
             yield {**each, "start": max(0, each["start"] - shift), "end": each["end"] - shift}
-
-
-def count_packets(path: Path) -> int:
-    """How many pictures lie in a file's first video stream."""
-    with av.open(url(path)) as film:
-        return sum(packet.size > 0 for packet in film.demux(film.streams.video[0]))

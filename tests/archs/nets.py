@@ -23,7 +23,7 @@ SHORT = {"num_init_blocks": 1, "num_blocks": 1, "num_reconstruction_blocks": 1, 
 TINY = {
     "MSVSR": {"mid_channels": 4, **SHORT},
     "BasicVSRNet": {"mid_channels": 4, "num_blocks": 1},
-    "IconVSR": {"mid_channels": 8, "num_blocks": 1},
+    "IconVSR": {"mid_channels": 8, "num_blocks": 1, "padding": 1},
     "BasicVSRPlusPlus": {"mid_channels": 16, "num_blocks": 1},
 }
 

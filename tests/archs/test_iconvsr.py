@@ -29,7 +29,7 @@ def test_keyframes(t, keys):
 
 
 def test_clip_with_frames_that_are_no_keyframes():
-    net = tiny("IconVSR", padding=1, keyframe_stride=4)
+    net = tiny("IconVSR", keyframe_stride=4)
     with paddle.no_grad():
         (output,) = net(clip(1, 7, 64, 66))
     assert output.shape == [1, 7, 3, 256, 264]

@@ -21,10 +21,11 @@ def naive(x, flow, border):
 
 
 @pytest.mark.parametrize("border", [False, True])
-def test_samples_between_pixels(border):
+@pytest.mark.parametrize(("h", "w"), [(5, 7), (1, 4)])
+def test_samples_between_pixels(border, h, w):
     rng = np.random.default_rng(0)
-    x = rng.random((2, 3, 5, 7), dtype=np.float32)
-    flow = rng.normal(scale=3, size=(2, 2, 5, 7)).astype(np.float32)
+    x = rng.random((2, 3, h, w), dtype=np.float32)
+    flow = rng.normal(scale=3, size=(2, 2, h, w)).astype(np.float32)
     warped = flow_warp(paddle.to_tensor(x), paddle.to_tensor(flow), border=border)
     np.testing.assert_allclose(warped.numpy(), naive(x, flow, border), rtol=0, atol=1e-5)
 

@@ -66,11 +66,12 @@ def make_film(
     muxer=None,
     muxer_options=None,
     gop=None,
+    last=None,
 ):
     """Write a film and return its path.
 
     times: the pictures' times in seconds, or how many there are at `rate`.  tags: FFmpeg's numbers, by attribute name.
-    pictures: RGB arrays or functions of a frame's number.  companions: Sound and Subtitles.
+    pictures: a function of a frame's number, giving RGB.  last: the last picture's duration.  companions: Sound and Subtitles.
     """
     if isinstance(times, int):
         times = [n / rate for n in range(times)]
@@ -92,7 +93,11 @@ def make_film(
         if chapters:
             film.set_chapters([chapter(n, *each) for n, each in enumerate(chapters)])
         film.start_encoding()
-        packets = list(video_packets(video, times, base, pictures or (lambda n: patches(*size, offset=n)), tags or {}))
+        packets = list(
+            lasting(
+                last, video_packets(video, times, base, pictures or (lambda n: patches(*size, offset=n)), tags or {})
+            )
+        )
         for companion, stream in tracks:
             packets += MAKERS[type(companion)](companion, stream)
         for packet in sorted(packets, key=lambda packet: packet.dts * exact(packet.time_base)):
@@ -117,6 +122,15 @@ def video_packets(stream, times, base, pictures, tags):
         frame.pts, frame.time_base = round(time / base), base
         yield from stream.encode(frame)
     yield from stream.encode(None)
+
+
+def lasting(seconds, packets):
+    """Give the packet that is shown last a duration."""
+    packets = list(packets)
+    if seconds:
+        shown_last = max(packets, key=lambda packet: packet.pts)
+        shown_last.duration = round(seconds / exact(shown_last.time_base))
+    return packets
 
 
 def add_companion(film, companion):

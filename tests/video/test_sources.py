@@ -5,13 +5,14 @@ import random
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 from ppvsr.errors import UsageError, VideoError
 from ppvsr.video.open import describe, open_source, probe
-from tests.video.films import Sound, Subtitles, make_film, patch_colours, patches
+from tests.video.films import Sound, Subtitles, add_companion, make_film, patch_colours, patches, sound_packets
 
 COUNT = 10
 
@@ -128,7 +129,7 @@ def test_a_late_picture_begins_late_and_a_common_offset_is_no_offset(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["a b.mp4", "a.b.c.mp4", "电影.mp4", "it's \"quoted\".mp4", "-dash.mp4", "100%d.mp4", "[a]*?.mp4", "a:b.mp4"]
+    "name", ["a b.mp4", "a.b.c.mp4", "电影.mp4", 'it\'s "quoted".mp4', "-dash.mp4", "100%d.mp4", "[a]*?.mp4", "a:b.mp4"]
 )
 def test_existing_names_are_taken_as_they_are(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -195,17 +196,9 @@ def empty(path):
 
 
 def only_sound(path):
-    with __import__("av").open(str(path), "w") as out:
-        stream = out.add_stream("aac", rate=48000)
-        for packet in MAKE_SOUND(Sound(), stream):
-            out.mux(packet)
-
-
-def MAKE_SOUND(sound, stream):
-    from tests.video.films import sound_packets
-
-    stream.codec_context.layout = "mono"
-    return sound_packets(sound, stream)
+    with av.open(str(path), "w") as film:
+        stream = add_companion(film, Sound())
+        film.mux(sound_packets(Sound(), stream))
 
 
 def no_pictures(path):
@@ -251,7 +244,7 @@ def test_streams_are_listed_for_people(tmp_path):
     companions = [Sound(language="deu"), Subtitles(language="fra")]
     path = film(tmp_path, pix_fmt="yuv420p", companions=companions, tags={"colorspace": 1}, aspect=Fraction(4, 3))
     lines = describe(path)
-    assert lines[0].startswith("0: video h264: 64x48, 25 fps, yuv420p, bt709, pixels 4:3, 0.400 s")
+    assert lines[0].startswith("0: video h264: 64x48, 25 fps, yuv420p, bt709/tv, pixels 4:3, 0.400 s")
     assert lines[1].startswith("1: audio aac: 48000 Hz, mono, ") and "deu" in lines[1]
     assert lines[2].startswith("2: subtitle mov_text: ") and "fra" in lines[2]
 

@@ -1,0 +1,277 @@
+"""What goes in comes out: times, sound, subtitles, chapters, metadata, rotation, shape."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from ppvsr.video.containers import choose_container
+from ppvsr.video.encoder import Encoding
+from ppvsr.video.film import exact
+from ppvsr.video.open import describe, open_sink, open_source, probe
+from tests.video.films import Sound, Subtitles, make_film, patch_colours
+
+FAST = Encoding(crf=1, preset="ultrafast")
+FILM_RATES = [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(25), Fraction(1), Fraction(120)]
+QUARTER_TURN = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+MIRROR = (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+
+
+def enlarge(path, container="auto", scale=2, encoding=FAST, **part):
+    """Read, enlarge, write; returns the result's path, and source and sink for their notes."""
+    with open_source(path, **part) as source:
+        container, why = choose_container(source.info, container)
+        target = path.with_name(f"{path.stem}_big.{container}")
+        with open_sink(target, source.info, container=container, encoding=encoding) as sink:
+            for frame in source:
+                sink.write(replace(frame, image=cv2.resize(frame.image, None, fx=scale, fy=scale, interpolation=0)))
+    return target, [*filter(None, [why]), *source.notes, *sink.notes]
+
+
+def times(path):
+    with open_source(path) as source:
+        return [frame.time for frame in source]
+
+
+def starts(path):
+    """When pictures and sound really begin: the first frame, and the first sample that can be heard, in seconds."""
+    with open_source(path) as source:
+        base = source.info.zero
+        picture = next(iter(source)).time
+    with av.open(str(path)) as film:
+        for frame in film.decode(film.streams.audio[0]):
+            loud = np.flatnonzero(np.abs(frame.to_ndarray()[0]) > 0.1)
+            if loud.size:
+                return picture, frame.pts * exact(frame.time_base) + Fraction(int(loud[0]), frame.sample_rate) - base
+
+
+def payload(path, kind):
+    """The bytes of every packet of the streams of one kind."""
+    with av.open(str(path)) as film:
+        chosen = [stream for stream in film.streams if stream.type == kind]
+        return [(packet.stream.index, bytes(packet)) for packet in film.demux(chosen) if packet.size]
+
+
+@pytest.mark.parametrize("rate", FILM_RATES, ids=str)
+def test_rates_are_exact(rate, tmp_path):
+    source = make_film(tmp_path / "a.mp4", rate=rate)
+    target, _ = enlarge(source)
+    assert times(target) == times(source) == [n / rate for n in range(10)]
+    assert probe(target).rate == rate
+    assert probe(target).duration == pytest.approx(float(10 / rate), abs=0.001)
+
+
+def test_variable_frame_rate_and_the_last_frames_duration(tmp_path):
+    instants = [Fraction(n, 16000) for n in (0, 500, 777, 2000, 9000, 9100, 16000)]
+    source = make_film(tmp_path / "a.mp4", times=instants, time_base=Fraction(1, 16000), last=Fraction(1, 10))
+    target, _ = enlarge(source)
+    assert times(target) == instants
+    with open_source(target) as result:
+        assert [frame.duration for frame in result][-1] == Fraction(1, 10)
+
+
+@pytest.mark.parametrize("container", ["mkv", "webm"])
+def test_matroska_keeps_times_to_the_millisecond(container, tmp_path):
+    source = make_film(tmp_path / "a.mp4", rate=Fraction(30000, 1001))
+    encoding = Encoding(crf=30) if container == "webm" else FAST
+    target, _ = enlarge(source, container, encoding=encoding)
+    assert [abs(a - b) <= Fraction(1, 2000) for a, b in zip(times(target), times(source), strict=True)] == [True] * 10
+    assert probe(target).rate == Fraction(30000, 1001)
+
+
+@pytest.mark.parametrize("begins", [(0, 0), (0.3, 0), (0, 0.3), (10, 10), (10, 10.25), (10.25, 10)], ids=str)
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_sound_keeps_its_distance_to_the_pictures(begins, suffix, container, tmp_path):
+    video, audio = (Fraction(each).limit_denominator(1000) for each in begins)
+    instants = [video + Fraction(n, 25) for n in range(25)]
+    source = make_film(
+        tmp_path / f"a.{suffix}", times=instants, time_base=Fraction(1, 12800), companions=[Sound(start=audio)]
+    )
+    target, notes = enlarge(source, container)
+    (picture, sound), (new_picture, new_sound) = starts(source), starts(target)
+    assert abs((sound - picture) - (audio - video)) < Fraction(1, 20)
+    # One tick of the coarsest clock on the way; Matroska has milliseconds, mp4 those of the pictures.
+    tick = Fraction(1, 12000) if suffix == container == "mp4" else Fraction(1, 1000)
+    assert abs((new_sound - new_picture) - (sound - picture)) <= tick
+    assert min(new_picture, new_sound) == pytest.approx(0, abs=0.05)
+    assert notes == []
+    if suffix == container:
+        assert payload(target, "audio") == payload(source, "audio")
+
+
+def test_a_part_takes_its_sound_along(tmp_path):
+    sound = Sound(seconds=Fraction(4), codec="flac")
+    source = make_film(tmp_path / "a.mkv", times=100, companions=[sound], gop=10)
+    target, _ = enlarge(source, start=Fraction(2), frames=25)
+    assert len(times(target)) == 25
+    picture, heard = starts(target)
+    assert 0 <= heard - picture < Fraction(1, 10)
+    with av.open(str(target)) as film:
+        last = max((packet.pts + packet.duration) * exact(packet.time_base) for packet in film.demux() if packet.size)
+    assert 1 <= last < 1.3
+
+
+def test_all_tracks_languages_titles_and_dispositions(tmp_path):
+    companions = [Sound(language="deu"), Sound(language="jpn", rate=44100), Subtitles(language="fra")]
+    source = make_film(tmp_path / "a.mp4", companions=companions, metadata={"title": "Ein Titel", "artist": "jemand"})
+    target, notes = enlarge(source)
+    assert notes == [] and target.suffix == ".mp4"
+    for kind in ("audio", "subtitle"):
+        assert payload(target, kind) == payload(source, kind) != []
+    with av.open(str(source)) as before, av.open(str(target)) as after:
+        assert [s.type for s in after.streams] == [s.type for s in before.streams]
+        assert [s.metadata["language"] for s in after.streams] == ["und", "deu", "jpn", "fra"]
+        assert [int(s.disposition) for s in after.streams] == [int(s.disposition) for s in before.streams]
+        assert (after.metadata["title"], after.metadata["artist"]) == ("Ein Titel", "jemand")
+    assert describe(target)[1:] == describe(source)[1:]
+
+
+def test_text_subtitles_of_matroska_make_a_matroska(tmp_path):
+    companions = [Sound(language="deu"), Subtitles(codec="srt", language="fra")]
+    source = make_film(tmp_path / "a.mkv", companions=companions)
+    target, notes = enlarge(source)
+    assert target.suffix == ".mkv"
+    assert notes == ["written as mkv, because mp4 cannot hold stream 2 (subrip subtitle)"]
+    assert payload(target, "subtitle") == payload(source, "subtitle") == [(2, b"one"), (2, b"two")]
+
+
+def test_a_container_that_was_asked_for_says_what_it_loses(tmp_path):
+    source = make_film(tmp_path / "a.mkv", companions=[Sound(), Subtitles(codec="srt")])
+    assert enlarge(source, "mp4")[1] == ["stream 2 (subrip subtitle) is left out: mp4 cannot hold it"]
+    assert enlarge(source, "webm", encoding=Encoding(crf=30))[1] == [
+        "stream 1 (aac audio) is left out: webm cannot hold it",
+        "stream 2 (subrip subtitle) is left out: webm cannot hold it",
+    ]
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_chapters(container, tmp_path):
+    source = make_film(tmp_path / "a.mp4", times=25, chapters=[(0, 400, "eins"), (400, 1000, "zwei")])
+    target, notes = enlarge(source, container)
+    assert notes == []
+    with av.open(str(target)) as film:
+        found = [
+            (
+                each["start"] * exact(each["time_base"]),
+                each["end"] * exact(each["time_base"]),
+                each["metadata"]["title"],
+            )
+            for each in film.chapters()
+        ]
+    assert found == [(0, Fraction(2, 5), "eins"), (Fraction(2, 5), 1, "zwei")]
+
+
+def test_fonts_and_covers_travel_along(tmp_path):
+    source = tmp_path / "a.mkv"
+    with av.open(str(source), "w") as film:
+        video = film.add_stream("mpeg4", rate=25, width=64, height=48)
+        film.add_attachment("a font.ttf", "font/ttf", b"letters")
+        for _ in range(3):
+            film.mux(video.encode(av.VideoFrame(64, 48, "yuv420p")))
+        film.mux(video.encode(None))
+    target, notes = enlarge(source)
+    assert target.suffix == ".mkv" and len(notes) == 1
+    with av.open(str(target)) as film:
+        assert [each.data for each in film.streams.attachments] == [b"letters"]
+        assert film.streams.attachments[0].metadata["filename"] == "a font.ttf"
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_cover_pictures_stay_covers(container, tmp_path):
+    source = tmp_path / "a.mp4"
+    jpeg = cv2.imencode(".jpg", np.full((32, 32, 3), 200, np.uint8))[1].tobytes()
+    with av.open(str(source), "w") as film:
+        video = film.add_stream("mpeg4", rate=25, width=64, height=48)
+        cover = film.add_stream("mjpeg", rate=1, width=32, height=32, pix_fmt="yuvj420p")
+        cover.disposition = av.stream.Disposition.attached_pic
+        film.start_encoding()
+        packet = av.Packet(jpeg)
+        packet.stream, packet.pts, packet.dts, packet.time_base = cover, 0, 0, Fraction(1)
+        film.mux(packet)
+        for _ in range(3):
+            film.mux(video.encode(av.VideoFrame(64, 48, "yuv420p")))
+        film.mux(video.encode(None))
+    assert (probe(source).width, probe(source).height) == (64, 48)
+    target, notes = enlarge(source, container)
+    assert notes == []
+    assert (probe(target).width, probe(target).height) == (128, 96)
+    with av.open(str(target)) as film:
+        cover = film.streams.video[1]
+        assert int(cover.disposition) & int(av.stream.Disposition.attached_pic)
+        assert jpeg in [bytes(packet) for packet in film.demux(cover)]
+
+
+@pytest.mark.parametrize("matrix", [QUARTER_TURN, MIRROR])
+@pytest.mark.parametrize("container", ["mp4", "mov", "mkv"])
+def test_rotation_and_mirroring(matrix, container, tmp_path):
+    source = make_film(tmp_path / "a.mp4", matrix=matrix)
+    target, _ = enlarge(source, container)
+    assert probe(source).display_matrix == probe(target).display_matrix == matrix
+    assert (probe(target).width, probe(target).height) == (128, 96)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mov", "mkv"])
+def test_the_shape_of_pixels(container, tmp_path):
+    source = make_film(tmp_path / "a.mp4", aspect=Fraction(16, 11))
+    target, notes = enlarge(source, container)
+    assert notes == [] and probe(target).sample_aspect == Fraction(16, 11)
+
+
+def test_a_shape_that_is_lost_is_told(tmp_path):
+    source = make_film(tmp_path / "a.mp4", aspect=Fraction(16, 11))
+    _, notes = enlarge(source, "webm", encoding=Encoding(crf=30))
+    assert notes == ["webm with libvpx-vp9 cannot say that pixels are 16:11"]
+
+
+@pytest.mark.parametrize("size", [(63, 47), (64, 47), (1, 1), (10, 6)], ids=str)
+@pytest.mark.parametrize("scale", [1, 4])
+def test_odd_sizes(size, scale, tmp_path):
+    source = make_film(tmp_path / "a.mkv", size=size, codec="ffv1", pix_fmt="yuv444p", times=3)
+    target, _ = enlarge(source, scale=scale)
+    assert (probe(target).width, probe(target).height) == (size[0] * scale, size[1] * scale)
+    assert len(times(target)) == 3
+
+
+@pytest.mark.parametrize("kind", ["mp4", "gif", "mpg", "avi", "h264", "ts"])
+def test_one_frame(kind, tmp_path):
+    codecs = {"gif": ("gif", "rgb8"), "mpg": ("mpeg1video", "yuv420p"), "avi": ("mjpeg", "yuvj420p")}
+    codec, pix_fmt = codecs.get(kind, ("libx264", "yuv420p"))
+    target, _ = enlarge(make_film(tmp_path / f"a.{kind}", times=1, codec=codec, pix_fmt=pix_fmt))
+    assert times(target) == [0]
+
+
+def test_a_folder_becomes_a_film_and_a_film_a_folder(tmp_path):
+    source = make_film(tmp_path / "a.mkv", codec="ffv1", pix_fmt="yuv444p16le")
+    with open_source(source) as film, open_sink(tmp_path / "images", film.info, container="png") as sink:
+        frames = list(film)
+        for frame in frames:
+            sink.write(frame)
+    with open_source(tmp_path / "images", rate=Fraction(25)) as folder:
+        assert folder.info.names == tuple(f"{n:08d}" for n in range(10))
+        back = list(folder)
+        for one, other in zip(frames, back, strict=True):
+            np.testing.assert_array_equal(one.image, other.image)
+            assert one.time == other.time
+        with open_sink(tmp_path / "b.mp4", folder.info, container="mp4", encoding=FAST) as sink:
+            for frame in back:
+                sink.write(frame)
+    assert probe(tmp_path / "b.mp4").bits == 10
+    assert times(tmp_path / "b.mp4") == [frame.time for frame in frames]
+    with open_source(tmp_path / "b.mp4") as film:
+        colours = patch_colours(next(iter(film)).image)
+    assert np.abs(colours - patch_colours(frames[0].image)).max() < 3 * 257
+
+
+def test_memory_stays_bounded_when_sound_lies_far_away(tmp_path):
+    """Sound at the end of the file, as some cameras write it: packets are fetched when they are due."""
+    source = make_film(tmp_path / "a.mp4", times=250, companions=[Sound(seconds=Fraction(10))])
+    from ppvsr.video.companions import Companions
+
+    with Companions(probe(source), [1]) as sound:
+        for second in range(1, 10):
+            assert 40 < sum(1 for _ in sound.until(Fraction(second))) < 50
+        assert sum(1 for _ in sound.until(None)) > 40
