@@ -8,6 +8,7 @@ from dataclasses import replace
 import av
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from ppvsr.video.frames import Color, Image
 
@@ -27,8 +28,12 @@ TRANSFERS = {
     17: "smpte428", 18: "arib-std-b67",
 }  # fmt: skip
 
-# What the converter can do, by its own numbers (SWS_CS_*).
-CONVERTER: dict[str | None, int] = {"bt709": 1, "fcc": 4, "bt470bg": 5, "smpte170m": 5, "smpte240m": 7, "bt2020nc": 9}
+# The share of red and of blue in luma, for the matrices that can be converted.
+WEIGHTS: dict[str | None, tuple[float, float]] = {
+    "bt709": (0.2126, 0.0722), "fcc": (0.30, 0.11), "bt470bg": (0.299, 0.114), "smpte170m": (0.299, 0.114),
+    "smpte240m": (0.212, 0.087), "bt2020nc": (0.2627, 0.0593),
+}  # fmt: skip
+RED, BLUE = np.array([1, 0, 0]), np.array([0, 0, 1])
 
 # What goes with a matrix where a film does not say: (primaries, transfer).
 COMPANIONS = {
@@ -77,7 +82,7 @@ def assume(color: Color, lines: int) -> Color:
     lines: height of the source.  RGB and matrices the converter lacks become BT.709 (BT.2020 for its relatives).
     """
     matrix = color.matrix or ("bt709" if lines >= HD_LINES else "smpte170m")
-    if matrix not in CONVERTER:
+    if matrix not in WEIGHTS:
         matrix = "bt2020nc" if color.primaries == "bt2020" else "bt709"
     primaries, transfer = COMPANIONS[matrix]
     range_ = "tv" if color.matrix == "gbr" else color.range or "tv"
@@ -121,13 +126,14 @@ class ToRGB:
         """Return (h, w, 3), uint8, or uint16 over the full 0..65535 for more than 8 bits."""
         name, said = frame.format.name, tags(frame)
         deep = bits(name) > 8
-        matrix = said.matrix if said.matrix in CONVERTER else self._color.matrix
+        matrix = said.matrix if said.matrix in WEIGHTS else self._color.matrix
         full = name.startswith("yuvj") or (said.range or self._color.range) == "pc"
+        if not is_rgb(name):
+            frame.colorspace = number(MATRICES, matrix)
         picture = self._convert.reformat(
             frame,
             **self._size,
             format="rgb48le" if deep else "rgb24",
-            src_colorspace=CONVERTER[matrix],
             src_color_range=number(RANGES, "pc" if full else "tv"),
             dst_color_range=number(RANGES, "pc"),
             interpolation=FLAGS,
@@ -137,42 +143,72 @@ class ToRGB:
 
 
 class FromRGB:
-    """Turn RGB arrays into frames of pixel format `name`, in the colours that `encoded` gave for it."""
+    """Turn RGB arrays into frames of pixel format `name`, in the colours that `encoded` gave for it.
+
+    FFmpeg's converter does limited range in 8 bits to half a level; for full range and for more bits it is off by more
+    than one, so there the matrix is ours, and only chroma is left to the converter.
+    """
 
     def __init__(self, name: str, color: Color):
         self._name = name
         self._color = color
+        self._full = color.range == "pc"
+        self._has_chroma = color.matrix in WEIGHTS and len(av.VideoFormat(name).components) > 2
         self._convert = av.video.reformatter.VideoReformatter()
 
     def __call__(self, image: Image) -> av.VideoFrame:
         """Convert one (h, w, 3) image, uint8 or uint16."""
-        deep = image.dtype == np.uint16
-        if deep and not is_rgb(self._name):
-            image = stretch(image, WHITE_IN / 65535)
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb48le" if deep else "rgb24")
+        by_hand = self._has_chroma and (self._full or image.dtype == np.uint16)
+        source = self._yuv444(image) if by_hand else av_frame(image, "rgb24", "rgb48le")
+        set_tags(source, self._color)  # from where the converter takes the matrix; not every PyAV has names for all
         frame = self._convert.reformat(
-            frame,
+            source,
             format=self._name,
-            dst_colorspace=CONVERTER.get(self._color.matrix),
-            src_color_range=number(RANGES, "pc"),
-            dst_color_range=number(RANGES, self._color.range),
+            # What is in its range already is called limited: of full range the converter would scale luma once more.
+            src_color_range=number(RANGES, "tv" if by_hand else "pc"),
+            dst_color_range=number(RANGES, "tv" if by_hand else self._color.range),
             interpolation=FLAGS,
             threads=THREADS,
         )
         set_tags(frame, self._color)
         return frame
 
+    def _yuv444(self, image: Image) -> av.VideoFrame:
+        depth = bits(self._name)
+        if depth > 8 and image.dtype == np.uint8:
+            image = image.astype(np.uint16) * 257
+        step = 1 if image.dtype == np.uint8 else 1 << (16 - depth)
+        samples = yuv_matrix(self._color.matrix, depth, full=self._full) * step
+        samples[:, :3] /= np.iinfo(image.dtype).max
+        return av_frame(cv2.transform(image, samples), "yuv444p", "yuv444p16le")
 
-# The converter's own idea of white in 16 bits, measured: 255 << 8 for what it reads as RGB and for limited range,
-# and the largest sample moved to the top for full range. Without a correction white films would turn slightly grey.
-WHITE_IN = 255 << 8
+
+def yuv_matrix(name: str | None, depth: int, *, full: bool) -> NDArray[np.float64]:
+    """The (3, 4) matrix from RGB in 0..1 and 1 to YUV samples of `depth` bits."""
+    red, blue = WEIGHTS[name]
+    luma = np.array([red, 1 - red - blue, blue])
+    step = 1 << (depth - 8)
+    top = (1 << depth) - 1
+    scale, black, chroma = (top, 0, top) if full else (219 * step, 16 * step, 224 * step)
+    rows = [luma * scale, (BLUE - luma) / (2 - 2 * blue) * chroma, (RED - luma) / (2 - 2 * red) * chroma]
+    return np.column_stack([rows, [black, 128 * step, 128 * step]])
+
+
+def av_frame(image: Image, shallow: str, deep: str) -> av.VideoFrame:
+    """A frame of the pixel format for 8 or for 16 bits from an (h, w, 3) array."""
+    name = shallow if image.dtype == np.uint8 else deep
+    planar = {"channel_last": True} if name == "yuv444p" else {}
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format=name, **planar)
 
 
 def white(name: str, full: bool) -> int:
-    """What the converter makes of white in pixel format `name` when it writes 16 bits."""
+    """What the converter makes of white in pixel format `name` when it writes 16 bits, measured.
+
+    For limited range it is 255 * 256, for full range the largest sample moved to the top; never 65535.
+    """
     depth = bits(name)
     is_gray = len(av.VideoFormat(name).components) < 3
-    return ((1 << depth) - 1) << (16 - depth) if full or is_gray else WHITE_IN
+    return ((1 << depth) - 1) << (16 - depth) if full or is_gray else 255 << 8
 
 
 def stretch(image: Image, factor: float) -> Image:

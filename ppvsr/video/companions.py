@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from types import TracebackType
 
 import av
 
-from ppvsr.video.film import is_cover, open_film, tick
+from ppvsr.video.film import demux, is_cover, open_film, tick
 from ppvsr.video.frames import VideoInfo
 
 # What mp4 stores between two subtitles; muxers write their own.
@@ -32,7 +33,8 @@ class Companions:
             if each.index not in streams:
                 each.discard = av.stream.Discard.all
         if not info.whole and self.streams:
-            self.container.seek(int(info.zero * av.time_base))
+            with suppress(av.FFmpegError):  # then it is read from the beginning
+                self.container.seek(int(info.zero * av.time_base))
         self._packets = self._ready()
         self._next = next(self._packets, None)
 
@@ -57,7 +59,7 @@ class Companions:
     def _ready(self) -> Iterator[av.Packet]:
         if not self.streams:
             return
-        for packet in self.container.demux(self.streams):
+        for packet in demux(self.container, self.streams):
             if packet.stream.name == "mov_text" and bytes(packet) == NO_TEXT:
                 continue
             if is_cover(packet.stream) and packet.size:
@@ -80,6 +82,12 @@ class Companions:
         packet.pts, packet.dts = max(pts - shift, dts), dts
         self._last[packet.stream_index] = dts
         return True
+
+
+def cover(info: VideoInfo, index: int) -> bytes:
+    """The picture that stream `index` attaches to a film."""
+    with open_film(info.path) as film:
+        return next((bytes(packet) for packet in demux(film, [film.streams[index]]) if packet.size), b"")
 
 
 def begin(packet: av.Packet) -> Fraction:

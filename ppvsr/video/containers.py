@@ -8,7 +8,7 @@ from itertools import islice
 import av
 
 from ppvsr.video.encoder import MUXERS
-from ppvsr.video.film import open_film
+from ppvsr.video.film import demux, open_film
 from ppvsr.video.frames import StreamInfo, VideoInfo
 
 # Streams that decide about the container; data tracks (camera metadata) come along where they fit.
@@ -31,7 +31,7 @@ def choose_container(info: VideoInfo, wanted: str = "auto") -> tuple[str, str | 
     first = "mov" if info.path.suffix.lower() in (".mov", ".qt") else "mp4"
     kept = {name: [each for each in split(info, name)[0] if each.kind in DECIDE] for name in (first, "mkv", "mov")}
     best = max(kept, key=lambda name: len(kept[name]))
-    rescued = [f"stream {each.index} ({each.codec} {each.kind})" for each in kept[best] if each not in kept[first]]
+    rescued = [str(each) for each in kept[best] if each not in kept[first]]
     return best, f"written as {best}, because {first} cannot hold {', '.join(rescued)}" if rescued else None
 
 
@@ -51,14 +51,11 @@ def split(info: VideoInfo, container: str) -> tuple[list[StreamInfo], list[Strea
 def first_packets(film: av.container.InputContainer, streams: set[int]) -> dict[int, av.Packet]:
     """The first packet of each stream that has one near the beginning of the film."""
     found: dict[int, av.Packet] = {}
-    try:
-        for packet in islice(film.demux(), PROBED_PACKETS):
-            if packet.size and packet.stream_index in streams:
-                found.setdefault(packet.stream_index, packet)
-            if len(found) == len(streams):
-                break
-    except (av.FFmpegError, OSError):
-        pass  # a damaged file: what was found has to do
+    for packet in islice(demux(film), PROBED_PACKETS):
+        if packet.size and packet.stream_index in streams:
+            found.setdefault(packet.stream_index, packet)
+        if len(found) == len(streams):
+            break
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
@@ -20,7 +20,7 @@ class Damage:
     claimed: packets the header promises, None for containers that promise none.  packets: those found.
     duration: seconds the header promises; reached: how far the timestamps of all streams really go.
     bad_packets, bad_frames: could not be decoded, or only with errors.
-    stopped: FFmpeg's words when the file itself could not be read further.
+    failures: FFmpeg's words when the file itself could not be read further.
     """
 
     claimed: int | None = None
@@ -29,7 +29,7 @@ class Damage:
     reached: Fraction = Fraction(0)
     bad_packets: int = 0
     bad_frames: int = 0
-    stopped: str | None = None
+    failures: list[str] = field(default_factory=list)
 
     def reach(self, time: Fraction) -> None:
         """Note that a timestamp was seen."""
@@ -40,13 +40,13 @@ class Damage:
         return "; ".join([*(self._missing() if whole else ()), *self._bad()]) or None
 
     def _missing(self) -> list[str]:
-        why = f"reading stopped ({self.stopped})" if self.stopped else "the file is truncated"
+        why = f"reading stopped ({self.failures[0]})" if self.failures else "the file is truncated"
         if self.claimed and self.packets < self.claimed:
             return [f"{self.claimed - self.packets} of {self.claimed} frames are missing: {why}"]
         if not self.claimed and self.duration and self.reached < self.duration - TOLERANCE:
             lost, of = float(self.duration - self.reached), float(self.duration)
             return [f"the last {lost:.1f} of {of:.1f} seconds are missing: {why}"]
-        return [why] if self.stopped else []
+        return [why] if self.failures else []
 
     def _bad(self) -> list[str]:
         count = max(self.bad_packets, self.bad_frames)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import av
 
 from ppvsr.video.damage import Damage
-from ppvsr.video.film import reason, start_time, tick
+from ppvsr.video.film import demux, start_time, tick
 
 
 class Picture(NamedTuple):
@@ -100,15 +100,7 @@ class Decoder:
     def _packets(self) -> Iterator[av.Packet | None]:
         """The film's packets, at last None to flush; all streams are looked at to see how far the file goes."""
         begin = Fraction(self._container.start_time or 0, av.time_base)
-        packets = self._container.demux()
-        while True:
-            try:
-                packet = next(packets, None)
-            except (av.FFmpegError, OSError) as error:
-                self._damage.stopped = reason(error)
-                packet = None
-            if packet is None:
-                break
+        for packet in demux(self._container, failures=self._damage.failures):
             self._damage.reach(end(packet) - begin)
             if packet.stream_index == self._stream.index and (packet.size or packet.dts is not None):
                 self._damage.packets += 1

@@ -21,6 +21,9 @@ MUXERS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm"}
 CODECS = {"webm": "libvpx-vp9"}
 DEFAULT_CODEC = "libx264"
 
+# Containers in which Apple's players look for HEVC under one of its two tags only.
+APPLE = {"mp4", "mov"}
+
 # Pixel formats in the order they are preferred: what most players show.  10 bits also when the source has more.
 SHALLOW = ("yuv420p", "yuv422p", "yuv444p")
 DEEP = ("yuv420p10le", "p010le", "yuv422p10le", "yuv444p10le")
@@ -86,6 +89,8 @@ def add_video(
     context = stream.codec_context
     context.width, context.height = size
     context.pix_fmt = pix_fmt
+    if context.codec.canonical_name == "hevc" and container in APPLE:
+        context.codec_tag = "hvc1"
     context.sample_aspect_ratio = info.sample_aspect
     set_tags(context, encoded(info.color, info.height, pix_fmt))
     if info.display_matrix:
@@ -103,7 +108,7 @@ def find_codec(name: str) -> av.Codec:
         known = [each for each in av.codecs_available if is_video_encoder(each)]
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "try libx264, libx265, libsvtav1 or libvpx-vp9"
-        raise UsageError(f"--codec {name}: this FFmpeg has no such video encoder; {hint}")
+        raise UsageError(f"--codec {name}: this FFmpeg has no such encoder of pictures; {hint}")
     return codec
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
@@ -58,6 +58,17 @@ def film_stream(container: av.container.InputContainer, path: Path) -> av.VideoS
     return best if best in known else known[0]
 
 
+def demux(
+    film: av.container.InputContainer, streams: Sequence[av.stream.Stream] = (), failures: list[str] | None = None
+) -> Iterator[av.Packet]:
+    """The packets of a film, or of some of its streams, as far as it can be read; why no further goes to `failures`."""
+    try:
+        yield from film.demux(*streams)
+    except (av.FFmpegError, OSError) as error:
+        if failures is not None:
+            failures.append(reason(error))
+
+
 def is_cover(stream: av.stream.Stream) -> bool:
     """Whether a video stream is a single attached picture (cover art)."""
     return bool(int(stream.disposition) & int(av.stream.Disposition.attached_pic))
@@ -102,7 +113,7 @@ def measured_rate(path: Path, index: int) -> Fraction | None:
     """One over the median distance of the first timestamps; None without timestamps."""
     with open_film(path) as container:
         stream = container.streams[index]
-        packets = islice(container.demux(stream), PROBED_PACKETS)
+        packets = islice(demux(container, [stream]), PROBED_PACKETS)
         times = sorted({packet.pts for packet in packets if packet.pts is not None})
         steps = [after - before for before, after in pairwise(times)]
         return 1 / (statistics.median_low(steps) * tick(stream)) if steps else None

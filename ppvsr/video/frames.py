@@ -48,6 +48,9 @@ class StreamInfo:
     codec: str
     detail: str = ""
 
+    def __str__(self) -> str:
+        return f"stream {self.index} ({self.codec} {self.kind})"
+
 
 @dataclass(frozen=True)
 class VideoInfo:

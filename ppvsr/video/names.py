@@ -9,6 +9,9 @@ from pathlib import Path
 from ppvsr.errors import UsageError
 from ppvsr.video.encoder import MUXERS
 
+# Characters of a name that leave room for more, whatever the script.
+LONGEST = 60
+
 
 def target_path(source: Path, output: Path, variants: list[str], container: str) -> Path:
     """The result's path.
@@ -20,7 +23,7 @@ def target_path(source: Path, output: Path, variants: list[str], container: str)
     if output.suffix.lower().removeprefix(".") in MUXERS and container != "png" and not output.is_dir():
         target = output
     else:
-        stem = source.name if source.is_dir() else source.stem
+        stem = stem_of(source)
         ending = "" if container == "png" else f".{container}"
         target = output / ("_".join([stem, *variants]) + ending)
     if target.resolve() == source.resolve():
@@ -28,9 +31,18 @@ def target_path(source: Path, output: Path, variants: list[str], container: str)
     return target
 
 
+def stem_of(source: Path) -> str:
+    """What to call a result after: the film, the folder of pictures, or the folder a pattern looks into."""
+    if source.is_dir():
+        return source.resolve().name
+    if source.exists() or not set("%*?[") & set(source.name):
+        return source.stem
+    return source.resolve().parent.name
+
+
 def partial_path(target: Path) -> Path:
     """A hidden name beside the target for what is not complete yet."""
-    return target.with_name(f".{target.name}.{os.getpid()}.part")
+    return target.with_name(f".{target.name[:LONGEST]}.{os.getpid()}.part")
 
 
 def check_target(target: Path) -> None:

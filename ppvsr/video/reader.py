@@ -13,7 +13,7 @@ from types import TracebackType
 import av
 
 from ppvsr.errors import UsageError, VideoError
-from ppvsr.video.color import CONVERTER, ToRGB, assume, bits, has_alpha, is_rgb, tags
+from ppvsr.video.color import WEIGHTS, ToRGB, assume, bits, has_alpha, is_rgb, tags
 from ppvsr.video.damage import promises
 from ppvsr.video.decode import Decoder
 from ppvsr.video.film import exact, film_stream, frame_rate, open_film, start_time, stream_infos, tick
@@ -144,7 +144,7 @@ def remarks(frame: av.VideoFrame, info: VideoInfo) -> list[str]:
         "the film is interlaced; its frames are treated as progressive": frame.interlaced_frame,
         f"metadata that is not carried over: {', '.join(lost)}": lost,
         f"colour matrix {matrix} is read as {assume(info.color, info.height).matrix}": (
-            matrix and matrix not in CONVERTER and not is_rgb(frame.format.name)
+            matrix and matrix not in WEIGHTS and not is_rgb(frame.format.name)
         ),
     }
     return [line for line, applies in found.items() if applies]

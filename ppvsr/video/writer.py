@@ -5,28 +5,28 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
 import av
 
-from ppvsr.errors import VideoError
+from ppvsr.errors import UsageError, VideoError
 from ppvsr.video.color import FromRGB, encoded
-from ppvsr.video.companions import Companions
+from ppvsr.video.companions import Companions, cover
 from ppvsr.video.containers import split
 from ppvsr.video.encoder import MUXERS, Encoding, add_video, usage
-from ppvsr.video.film import exact, open_film, reason, tick, url
-from ppvsr.video.frames import Frame, Image, StreamInfo, VideoInfo
+from ppvsr.video.film import demux, exact, is_cover, open_film, reason, tick, url
+from ppvsr.video.frames import Frame, Image, VideoInfo
 from ppvsr.video.names import check_target, partial_path
 
 # Facts about the old pictures and the old file that would be wrong of the new one.
 STALE = {"encoder", "duration", "bps", "number_of_frames", "number_of_bytes", "major_brand", "minor_version",
          "compatible_brands", "vendor_id", "_statistics_tags", "_statistics_writing_app",
          "_statistics_writing_date_utc"}  # fmt: skip
-
-
+# How Matroska attaches cover pictures, by codec.
+COVERS = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 MILLI = 1000
 
 
@@ -46,6 +46,8 @@ class FilmWriter:
 
     def __init__(self, target: Path, info: VideoInfo, *, container: str, encoding: Encoding | None = None):
         check_target(target)
+        if target.is_dir():
+            raise UsageError(f"{target}: is a folder, but a film is to be written there; choose another --output")
         self._target = target
         self._partial = partial_path(target)
         self._info = info
@@ -53,12 +55,13 @@ class FilmWriter:
         self._encoding = encoding or Encoding()
         kept, lost = split(info, container)
         self._kept = {each.index: each for each in kept}
-        self.notes = [f"{name(each)} is left out: {container} cannot hold it" for each in lost]
+        self.notes = [f"{each} is left out: {container} cannot hold it" for each in lost]
         self._durations: dict[int, int] = {}
         self._companions: Companions | None = None
         self._copies: dict[int, av.stream.Stream] = {}
         self._refused: Counter[int] = Counter()
         self._written = 0
+        self._pts = -1
         self._end = Fraction(0)
 
     def __enter__(self) -> FilmWriter:
@@ -69,7 +72,7 @@ class FilmWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with self._stack, self._speaking():
+            with self._speaking(), self._stack:
                 if error is None:
                     self._finish()
         finally:
@@ -83,7 +86,7 @@ class FilmWriter:
             base = self._info.time_base
             picture = self._convert(frame.image)
             picture.time_base = base
-            picture.pts = round(frame.time / base)
+            picture.pts = self._pts = max(round(frame.time / base), self._pts + 1)
             length = frame.duration or 1 / self._info.rate
             self._durations[picture.pts] = round(length / base)
             self._end = frame.time + length
@@ -100,7 +103,7 @@ class FilmWriter:
             container_options=muxer_options(self._container, self._info.time_base),
             metadata_errors="replace",
         )
-        self._stack.callback(self._output.close)
+        self._stack.callback(self._close_quietly)
         self._stream = add_video(self._output, self._encoding, self._container, self._info, size)
         pix_fmt = self._stream.codec_context.pix_fmt
         self._convert = FromRGB(pix_fmt, encoded(self._info.color, self._info.height, pix_fmt))
@@ -108,26 +111,40 @@ class FilmWriter:
             self._companions = self._stack.enter_context(Companions(self._info, list(self._kept)))
             self._announce(self._companions.container)
         with usage(self._stream):
-            self._output.start_encoding()
+            self._stream.codec_context.open()
+        self._output.start_encoding()
+
+    def _close_quietly(self) -> None:
+        """Let go of the file after a failure, whose consequences are no news; after a success it is closed already."""
+        with suppress(av.FFmpegError, OSError):
+            self._output.close()
 
     def _announce(self, film: av.container.InputContainer) -> None:
         """Take over what the source says of itself, and its streams."""
         self._output.metadata.update(fresh(film.metadata))
         self._output.set_chapters(list(chapters(film, self._info.zero)))
-        describe(self._stream, film.streams[self._info.stream])
-        for index in self._kept:
-            self._copies[index] = self._output.add_stream_from_template(film.streams[index], opaque=True)
-            describe(self._copies[index], film.streams[index])
+        label(self._stream, film.streams[self._info.stream])
+        for index, info in self._kept.items():
+            source = film.streams[index]
+            if self._container == "mkv" and is_cover(source) and info.codec in COVERS:
+                self._output.add_attachment(*COVERS[info.codec], cover(self._info, index))
+                continue
+            self._copies[index] = self._output.add_stream_from_template(source, opaque=True)
+            label(self._copies[index], source)
 
     def _mux(self, packets: list[av.Packet]) -> None:
         for packet in packets:
             packet.duration = self._durations.pop(packet.pts, packet.duration)
+            if packet.dts is None or packet.dts > packet.pts:
+                packet.dts = packet.pts  # libx265 sometimes leaves it undefined in films of two frames
             self._copy(packet.dts * tick(packet))
             self._output.mux(packet)
 
     def _copy(self, until: Fraction | None) -> None:
         for packet in self._companions.until(until) if self._companions else ():
             index = packet.stream_index
+            if index not in self._copies:  # attached in the header already
+                continue
             packet.stream = self._copies[index]
             try:
                 self._output.mux(packet)
@@ -142,15 +159,15 @@ class FilmWriter:
         self._output.close()
         self._check()
         empty = self._companions.empty() if self._companions else []
-        self.notes += [f"{name(self._kept[index])} is empty" for index in empty]
-        self.notes += [f"{name(self._kept[index])}: {n} packets were refused" for index, n in self._refused.items()]
+        self.notes += [f"{self._kept[index]} is empty" for index in empty]
+        self.notes += [f"{self._kept[index]}: {count} packets were refused" for index, count in self._refused.items()]
         os.replace(self._partial, self._target)
 
     def _check(self) -> None:
         """Look at the result as a player would."""
         with open_film(self._partial) as film:
             stream = film.streams.video[0]
-            found = sum(packet.size > 0 for packet in film.demux(stream))
+            found = sum(packet.size > 0 for packet in demux(film, [stream]))
             aspect = exact(stream.sample_aspect_ratio) or 1
         if found != self._written:
             raise VideoError(f"{self._target}: {found} of {self._written} frames arrived in the file; it is not kept")
@@ -166,12 +183,7 @@ class FilmWriter:
             raise VideoError(f"{self._target}: cannot be written: {reason(error)}") from error
 
 
-def name(stream: StreamInfo) -> str:
-    """What to call a stream before a user."""
-    return f"stream {stream.index} ({stream.codec} {stream.kind})"
-
-
-def describe(copy: av.stream.Stream, source: av.stream.Stream) -> None:
+def label(copy: av.stream.Stream, source: av.stream.Stream) -> None:
     """Give a stream its source's disposition (default, forced, cover, ...) and metadata (language, title, ...)."""
     copy.disposition = source.disposition
     copy.metadata.update(fresh(source.metadata))

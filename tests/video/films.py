@@ -71,7 +71,8 @@ def make_film(
     """Write a film and return its path.
 
     times: the pictures' times in seconds, or how many there are at `rate`.  tags: FFmpeg's numbers, by attribute name.
-    pictures: a function of a frame's number, giving RGB.  last: the last picture's duration.  companions: Sound and Subtitles.
+    pictures: a function of a frame's number, giving RGB.  last: the last picture's duration.
+    companions: Sound and Subtitles.  chapters: (start, end, title), in milliseconds.
     """
     if isinstance(times, int):
         times = [n / rate for n in range(times)]
@@ -93,11 +94,8 @@ def make_film(
         if chapters:
             film.set_chapters([chapter(n, *each) for n, each in enumerate(chapters)])
         film.start_encoding()
-        packets = list(
-            lasting(
-                last, video_packets(video, times, base, pictures or (lambda n: patches(*size, offset=n)), tags or {})
-            )
-        )
+        pictures = pictures or (lambda number: patches(*size, offset=number))
+        packets = lasting(last, video_packets(video, times, base, pictures, tags or {}))
         for companion, stream in tracks:
             packets += MAKERS[type(companion)](companion, stream)
         for packet in sorted(packets, key=lambda packet: packet.dts * exact(packet.time_base)):
@@ -113,9 +111,9 @@ def video_packets(stream, times, base, pictures, tags):
             np.ascontiguousarray(image), format="rgb48le" if image.dtype == np.uint16 else "rgb24"
         )
         flags = 4 | 1 << 13 | 1 << 14 | 1 << 18
+        frame.colorspace = 5 if space == 2 else space
         frame = frame.reformat(
             format=stream.pix_fmt,
-            dst_colorspace={2: 5, 6: 5}.get(space, space),
             dst_color_range=full,
             interpolation=flags,
         )
@@ -137,6 +135,8 @@ def add_companion(film, companion):
     if isinstance(companion, Sound):
         stream = film.add_stream(companion.codec, rate=companion.rate)
         stream.codec_context.layout = "mono"
+        known = [each.name for each in stream.codec_context.codec.audio_formats]
+        stream.codec_context.format = next(each for each in ("fltp", "s16", "s16p") if each in known)
     else:
         stream = film.add_mux_stream(companion.codec, time_base=Fraction(1, 1000))
     if companion.language:

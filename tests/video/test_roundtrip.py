@@ -10,7 +10,7 @@ import pytest
 
 from ppvsr.video.containers import choose_container
 from ppvsr.video.encoder import Encoding
-from ppvsr.video.film import exact
+from ppvsr.video.film import exact, is_cover
 from ppvsr.video.open import describe, open_sink, open_source, probe
 from tests.video.films import Sound, Subtitles, make_film, patch_colours
 
@@ -66,7 +66,9 @@ def test_rates_are_exact(rate, tmp_path):
 
 def test_variable_frame_rate_and_the_last_frames_duration(tmp_path):
     instants = [Fraction(n, 16000) for n in (0, 500, 777, 2000, 9000, 9100, 16000)]
-    source = make_film(tmp_path / "a.mp4", times=instants, time_base=Fraction(1, 16000), last=Fraction(1, 10))
+    source = make_film(
+        tmp_path / "a.mp4", times=instants, options={"bf": "0"}, time_base=Fraction(1, 16000), last=Fraction(1, 10)
+    )
     target, _ = enlarge(source)
     assert times(target) == instants
     with open_source(target) as result:
@@ -201,7 +203,7 @@ def test_cover_pictures_stay_covers(container, tmp_path):
     assert (probe(target).width, probe(target).height) == (128, 96)
     with av.open(str(target)) as film:
         cover = film.streams.video[1]
-        assert int(cover.disposition) & int(av.stream.Disposition.attached_pic)
+        assert is_cover(cover)
         assert jpeg in [bytes(packet) for packet in film.demux(cover)]
 
 
