@@ -33,14 +33,18 @@ class Decoder:
 
     Times are the stream's own clock, in seconds, strictly increasing: a picture without a timestamp comes one frame
     after the previous one, a picture that is not after the previous one comes one tick after it.
+
+    clocked: False counts frames instead of using timestamps.  tick: the unit of the times, in seconds.
     """
 
-    def __init__(self, stream: av.VideoStream, rate: Fraction, damage: Damage):
+    def __init__(self, stream: av.VideoStream, rate: Fraction, damage: Damage, *, clocked: bool = True):
         self._stream = stream
         self._container = stream.container
         self._damage = damage
         self._frame = 1 / rate
-        self.tick = tick(stream)
+        self._clocked = clocked
+        self._unit = tick(stream)
+        self.tick = self._unit if clocked else self._frame
 
     def pictures(self) -> Iterator[Picture]:
         """Decode from where the film stands to its end."""
@@ -51,14 +55,17 @@ class Decoder:
             if last is not None:
                 proven &= abs(last.time + (last.duration or 0) - time) <= self.tick
                 yield last._replace(duration=time - last.time)
-            last = Picture(frame, time, frame.duration * self.tick if frame.duration else None)
+            last = Picture(frame, time, self._claim(frame))
         if last is not None:
             yield last if proven else last._replace(duration=self._rest(last.time))
+
+    def _claim(self, frame: av.VideoFrame) -> Fraction | None:
+        return frame.duration * self._unit if self._clocked and frame.duration else None
 
     def _rest(self, time: Fraction) -> Fraction | None:
         """From `time` to the end of the stream by its container's word."""
         begin, duration = start_time(self._stream), self._stream.duration
-        rest = begin + duration * self.tick - time if begin is not None and duration else Fraction(0)
+        rest = begin + duration * self._unit - time if begin is not None and duration else Fraction(0)
         return rest if rest > 0 else None
 
     def pictures_from(self, start: Fraction) -> Iterator[Picture]:
@@ -76,14 +83,14 @@ class Decoder:
 
     def _seek(self, time: Fraction) -> bool:
         try:
-            self._container.seek(int(time / self.tick), stream=self._stream)
+            self._container.seek(int(time / self._unit), stream=self._stream)
         except av.FFmpegError:
             return False
         return True
 
     def _time(self, frame: av.VideoFrame, last: Fraction | None) -> Fraction:
         following = Fraction(0) if last is None else last + self._frame
-        time = following if frame.pts is None else frame.pts * self.tick
+        time = frame.pts * self.tick if self._clocked and frame.pts is not None else following
         return time if last is None or time > last else last + self.tick
 
     def _decoded(self) -> Iterator[av.VideoFrame]:

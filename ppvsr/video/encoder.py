@@ -78,8 +78,9 @@ def add_video(
     output: av.container.OutputContainer, encoding: Encoding, container: str, info: VideoInfo, size: tuple[int, int]
 ) -> av.VideoStream:
     """Add the stream of the enhanced film, `size` (width, height), with the source's clock, shape and colours."""
-    codec = encoding.codec_in(container)
-    pix_fmt = pick_pix_fmt(find_codec(codec), encoding.pix_fmt, info.bits > 8, size)
+    encoder = find_codec(encoding.codec_in(container))
+    codec = encoder.name
+    pix_fmt = pick_pix_fmt(encoder, encoding.pix_fmt, info.bits > 8, size)
     if codec in QUIET_ENVIRONMENT:
         os.environ.setdefault(*QUIET_ENVIRONMENT[codec])
     try:

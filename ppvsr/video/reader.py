@@ -75,9 +75,11 @@ class FilmSource:
     def _open(self, start: Fraction | None, rate: Fraction | None) -> None:
         """Decode the first frame: only it knows the true size, format and colours."""
         stream = film_stream(self._container, self._path)
-        rate = rate or frame_rate(stream, self._path)
+        clocked = rate is None or start_time(stream) is not None
+        ignored = [f"rate {rate} is ignored: the film has its own timestamps"] if rate and clocked else []
+        rate = frame_rate(stream, self._path) if clocked or rate is None else rate
         self._damage = promises(self._container, stream)
-        decoder = Decoder(stream, rate, self._damage)
+        decoder = Decoder(stream, rate, self._damage, clocked=clocked)
         sound = [time for each in self._container.streams.audio if (time := start_time(each)) is not None]
         if start is None:
             pictures = decoder.pictures()
@@ -90,9 +92,10 @@ class FilmSource:
         # A whole number of ticks, so that the frames' times stay such.
         zero = first.time if start is not None else min([first.time, *sound]) // decoder.tick * decoder.tick
         whole = start is None and self._limit is None
-        info = describe_film(self._container, stream, first.frame, rate, self._path)
-        self.info = replace(info, zero=zero, whole=whole)
-        self.notes = remarks(first.frame, self.info)
+        base = decoder.tick if first.frame.pts is not None else 1 / rate
+        info = describe_film(self._container, stream, first.frame, self._path)
+        self.info = replace(info, rate=rate, time_base=base, zero=zero, whole=whole)
+        self.notes = [*ignored, *remarks(first.frame, self.info)]
 
     def _nothing(self, start: Fraction | None) -> Exception:
         if start is not None:
@@ -102,9 +105,9 @@ class FilmSource:
 
 
 def describe_film(
-    container: av.container.InputContainer, stream: av.VideoStream, frame: av.VideoFrame, rate: Fraction, path: Path
+    container: av.container.InputContainer, stream: av.VideoStream, frame: av.VideoFrame, path: Path
 ) -> VideoInfo:
-    """Collect the facts from the container and from the first frame, which is believed first."""
+    """Collect the facts from the container and from the first frame, which is believed first; no rate is measured."""
     said, header = tags(frame), tags(stream.codec_context)
     color = Color(**{each.name: getattr(said, each.name) or getattr(header, each.name) for each in fields(Color)})
     if is_rgb(frame.format.name):
@@ -114,8 +117,8 @@ def describe_film(
         width=frame.width,
         height=frame.height,
         bits=bits(frame.format.name),
-        rate=rate,
-        time_base=tick(stream) if frame.pts is not None else 1 / rate,
+        rate=exact(stream.average_rate) or Fraction(25),
+        time_base=tick(stream),
         frames=stream.frames or None,
         duration=Fraction(container.duration, av.time_base) if container.duration else None,
         container=container.format.name,

@@ -93,6 +93,7 @@ _ROWS = (
         arch="MSVSR",
         paper="https://arxiv.org/abs/2112.02828",
         parameters=1_453_607,
+        memory=(2935, 19604),
         published={
             REDS_BI: (31.2535, 0.8884),
             VIMEO_BD: (37.54, 0.9499),
@@ -120,6 +121,7 @@ _ROWS = (
         arch="MSVSR",
         paper="https://arxiv.org/abs/2112.02828",
         parameters=7_417_197,
+        memory=(4955, 44700),
         options={
             "mid_channels": 64,
             "num_init_blocks": 5,
@@ -146,6 +148,7 @@ _ROWS = (
         arch="MSVSR",
         paper="https://arxiv.org/abs/2112.02828",
         parameters=456_827,
+        memory=(1839, 13362),
         options={
             "mid_channels": 16,
             "num_init_blocks": 1,
@@ -162,6 +165,7 @@ _ROWS = (
         arch="BasicVSRNet",
         paper="https://arxiv.org/abs/2012.02181",
         parameters=6_291_311,
+        memory=(1413, 46858),
         options={"mid_channels": 64, "num_blocks": 30},
         published={REDS_BI: (31.4325, 0.8913)},
         weights=(
@@ -192,6 +196,7 @@ _ROWS = (
         arch="IconVSR",
         paper="https://arxiv.org/abs/2012.02181",
         parameters=8_694_991,
+        memory=(1215, 52600),
         options={"mid_channels": 64, "num_blocks": 30},
         published={REDS_BI: (31.6882, 0.8950)},
         weights=(
@@ -208,6 +213,7 @@ _ROWS = (
         arch="BasicVSRPlusPlus",
         paper="https://arxiv.org/abs/2104.13371",
         parameters=7_322_927,
+        memory=(1860, 52367),
         options={"mid_channels": 64, "num_blocks": 7, "is_low_res_input": True},
         published={REDS_BI: (32.4018, 0.9071)},
         weights=(

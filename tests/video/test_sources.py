@@ -120,6 +120,26 @@ def test_times_increase_even_where_the_file_repeats_them(tmp_path):
         assert [frame.time * 1000 for frame in source] == [0, 40, 41, 80, 81, 120]
 
 
+def test_a_rate_is_for_films_without_timestamps(tmp_path):
+    with open_source(film(tmp_path, "h264"), rate=Fraction(10)) as source:
+        assert [frame.time for frame in source] == [Fraction(n, 10) for n in range(COUNT)]
+        assert source.info.rate == 10 and source.info.time_base == Fraction(1, 10) and source.notes == []
+    with open_source(film(tmp_path), rate=Fraction(10)) as source:
+        assert [frame.time for frame in source] == [Fraction(n, 25) for n in range(COUNT)]
+        assert source.notes == ["rate 10 is ignored: the film has its own timestamps"]
+
+
+def test_every_frame_has_the_size_of_the_first(tmp_path):
+    small = film(tmp_path, "h264").read_bytes()
+    large = film(tmp_path, "h264", size=(128, 96)).read_bytes()
+    (tmp_path / "both.h264").write_bytes(small + large)
+    with open_source(tmp_path / "both.h264") as source:
+        frames = list(source)
+    assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 2 * COUNT
+    assert source.notes == ["the picture changes its size; every frame was brought to 64x48"]
+    assert np.abs(patch_colours(frames[COUNT].image) - patch_colours(frames[0].image)).max() < 16
+
+
 def test_a_late_picture_begins_late_and_a_common_offset_is_no_offset(tmp_path):
     sound = [Sound(start=Fraction(10))]
     times = [Fraction(21, 2) + Fraction(n, 25) for n in range(5)]

@@ -5,6 +5,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -197,6 +198,14 @@ def test_the_usual_codecs_know_quality_and_are_quiet(codec, film, tmp_path, capf
             sink.write(frame)
     assert len(list(open_and_read(tmp_path / "b.mp4"))) == 5
     assert capfd.readouterr() == ("", "")
+
+
+def test_hevc_is_called_what_apples_players_look_for(film, tmp_path):
+    with open_sink(tmp_path / "b.mp4", probe(film), container="mp4", encoding=Encoding(codec="libx265")) as sink:
+        for frame in frames():
+            sink.write(frame)
+    with av.open(str(tmp_path / "b.mp4")) as result:
+        assert result.streams.video[0].codec_context.codec_tag == "hvc1"
 
 
 def test_options_a_codec_does_not_know_are_told(film):
