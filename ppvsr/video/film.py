@@ -19,6 +19,8 @@ from ppvsr.video.frames import StreamInfo
 OPTIONS = {"protocol_whitelist": "file"}
 SANE_RATE = 300
 PROBED_PACKETS = 100
+# Tags in another encoding than UTF-8 are no reason to fail; from PyAV 19 on they never are.
+LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 def url(path: Path) -> str:
@@ -35,7 +37,7 @@ def open_film(path: Path) -> av.container.InputContainer:
         what = "is not a file" if path.exists() else "does not exist"
         raise UsageError(f"{path}: {what}; give a film, a folder of images or a pattern such as frames/%08d.png")
     try:
-        return av.open(url(path), options=OPTIONS, metadata_errors="replace")
+        return av.open(url(path), options=OPTIONS, **LENIENT)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"{path}: is not a film that FFmpeg can read: {reason(error)}") from error
 

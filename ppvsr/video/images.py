@@ -100,7 +100,6 @@ class ImageWriter:
         self._names = info.names if len(set(info.names)) == len(info.names) else ()
         self._rate = info.rate
         self._numbers = count()
-        self._written = 0
 
     def __enter__(self) -> ImageWriter:
         self._partial.mkdir()

@@ -132,7 +132,7 @@ def describe_film(
 
 def display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
     """The nine numbers that tell a player to rotate or mirror, or None."""
-    for data in frame.side_data:
+    for data in side_data(frame):
         if data.type.name == "DISPLAYMATRIX":
             return struct.unpack("=9i", bytes(data))
     return None
@@ -140,7 +140,7 @@ def display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
 
 def remarks(frame: av.VideoFrame, info: VideoInfo) -> list[str]:
     """What a user should know of a film before it is enhanced."""
-    lost = [LOST_SIDE_DATA[data.type.name] for data in frame.side_data if data.type.name in LOST_SIDE_DATA]
+    lost = [LOST_SIDE_DATA[data.type.name] for data in side_data(frame) if data.type.name in LOST_SIDE_DATA]
     matrix = info.color.matrix
     found = {
         "transparency is dropped": has_alpha(frame.format.name),
@@ -151,3 +151,8 @@ def remarks(frame: av.VideoFrame, info: VideoInfo) -> list[str]:
         ),
     }
     return [line for line, applies in found.items() if applies]
+
+
+def side_data(frame: av.VideoFrame) -> list[av.sidedata.sidedata.SideData]:
+    """What else comes with a frame; PyAV 19 iterates over the kinds, older ones over the data."""
+    return [each if hasattr(each, "type") else frame.side_data[each] for each in frame.side_data]

@@ -17,7 +17,7 @@ from ppvsr.video.color import FromRGB, encoded
 from ppvsr.video.companions import Companions, cover
 from ppvsr.video.containers import split
 from ppvsr.video.encoder import MUXERS, Encoding, add_video, usage
-from ppvsr.video.film import demux, exact, is_cover, open_film, reason, tick, url
+from ppvsr.video.film import LENIENT, demux, exact, is_cover, open_film, reason, tick, url
 from ppvsr.video.frames import Frame, Image, VideoInfo
 from ppvsr.video.names import check_target, partial_path
 
@@ -101,7 +101,7 @@ class FilmWriter:
             "w",
             format=MUXERS[self._container],
             container_options=muxer_options(self._container, self._info.time_base),
-            metadata_errors="replace",
+            **LENIENT,
         )
         self._stack.callback(self._close_quietly)
         self._stream = add_video(self._output, self._encoding, self._container, self._info, size)

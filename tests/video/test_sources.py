@@ -37,7 +37,11 @@ SOURCES = {
     "mjpeg in avi": (lambda folder: film(folder, "avi", codec="mjpeg", pix_fmt="yuvj444p"), np.uint8, 24),
     "10 bits": (lambda folder: film(folder, "mkv", codec="ffv1", pix_fmt="yuv444p10le"), np.uint16, 3),
     "16-bit rgb": (lambda folder: film(folder, "mkv", codec="ffv1", pix_fmt="gbrp16le"), np.uint16, 1),
-    "palette": (lambda folder: film(folder, "gif", codec="gif", pix_fmt="rgb8"), np.uint8, 64),
+    "palette": (
+        lambda folder: film(folder, "gif", codec="gif", pix_fmt="rgb8"),
+        np.uint8,
+        85,
+    ),  # 2 bits of blue, dithered
     "raw stream": (lambda folder: film(folder, "h264"), np.uint8, 12),
     "folder": (lambda folder: write_images(folder / "images"), np.uint8, 0),
     "folder of 16 bits": (lambda folder: write_images(folder / "images", dtype=np.uint16), np.uint16, 0),
