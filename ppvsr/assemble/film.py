@@ -131,8 +131,7 @@ def _enhancers(
         reporter.say(f"device: {use_device(device)}")
     for stage in stages:
         enhance, plan = make_enhancer(stage, height, width, cut)
-        if plan:
-            reporter.say(f"plan: {plan}")
+        reporter.say(f"plan: {plan}")
         yield enhance
         height, width = height * stage.variant.scale, width * stage.variant.scale
 

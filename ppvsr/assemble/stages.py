@@ -23,7 +23,8 @@ MEMORY_SHARE = 0.8  # of what is free, when nobody says how much may be used
 class Cut:
     """How a film may be cut; None leaves the choice to us.
 
-    num_frames, overlap: frames at once, and frames of context on either side.  memory: bytes that may be used.
+    num_frames: frames at once.  overlap: frames of context on either side; at most a quarter of a window if nobody chooses.
+    memory: bytes that may be used.
     """
 
     num_frames: int | None = None
@@ -66,21 +67,24 @@ def choose_stages(variants: str | Sequence[str], weights: str | Path | Mapping[s
     return stages
 
 
-def make_enhancer(stage: Stage, height: int, width: int, cut: Cut) -> tuple[Enhance, Plan | None]:
+def make_enhancer(stage: Stage, height: int, width: int, cut: Cut) -> tuple[Enhance, Plan]:
     """Return the stage as a function from frames to frames, and its plan for frames of this size."""
     network = stage.network
-    if network.arch is None or stage.weights is None:
-        return BicubicEnhancer(network.scale), None
-    from ppvsr.enhance.engine import Enhancer  # needs Paddle
-
-    net: Any = load_network(network, stage.weights)
+    net: Any = load_network(network, stage.weights) if stage.weights else None
+    if net is None:
+        cut = Cut(memory=cut.memory)  # every frame for itself
+    window = cut.num_frames or network.window
     plan = make_plan(
         height,
         width,
-        limits=Limits(net.min_size, net.size_multiple, net.scale),
+        limits=Limits(net.min_size, net.size_multiple, net.scale) if net else Limits(scale=network.scale),
         cost=Cost(*network.memory),
-        window=cut.num_frames or network.window,
-        overlap=network.overlap if cut.overlap is None else cut.overlap,
+        window=window,
+        overlap=min(network.overlap, window // 4) if cut.overlap is None else cut.overlap,
         memory=cut.memory or int(free_memory() * MEMORY_SHARE),
     )
+    if net is None:
+        return BicubicEnhancer(network.scale), plan
+    from ppvsr.enhance.engine import Enhancer  # needs Paddle
+
     return Enhancer(net, plan), plan

@@ -71,6 +71,7 @@ class Plan:
 
     def __str__(self) -> str:
         frames = f"windows of {self.window} frames with {self.overlap} of context on either side"
+        frames = "frame by frame" if self.window == 1 else frames
         size = f"{self.width}x{self.height}"
         area = f"whole frames of {size}" if self.count == 1 else f"{self.count} tiles of {_size(self.tile)} over {size}"
         return f"{frames}, {area}, about {format_size(self.peak)} of memory at the peak"

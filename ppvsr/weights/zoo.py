@@ -239,7 +239,7 @@ _ROWS = (
             ),
         ),
     ),
-    Variant("Bicubic", arch=None, paper="", parameters=0),
+    Variant("Bicubic", arch=None, paper="", parameters=0, window=1, overlap=0),
 )
 
 VARIANTS: dict[str, Variant] = {variant.name: variant for variant in _ROWS}
