@@ -21,7 +21,7 @@ CLIP, TRUTH = ROOT / "demo/bee_160x90.mp4", ROOT / "demo/bee_640x360_truth.mp4"
 FILM, PICTURE = ROOT / "output_dir/bee_160x90_PPMSVSR.mp4", ROOT / "output_dir/bee_160x90_PPMSVSR.png"
 COMMAND = ["applications/video-enhance.py", "--input", "demo/bee_160x90.mp4"]
 COMMAND += ["--process_order", "PPMSVSR", "--output", "output_dir"]
-FRAME, ROWS, COLUMNS = 5, slice(70, 250), slice(150, 390)  # what the picture shows: the bee, mid-clip
+FRAME, ROWS, COLUMNS = 25, slice(90, 270), slice(180, 420)  # what the picture shows: the bee, mid-clip
 Image = NDArray[np.uint8]
 
 

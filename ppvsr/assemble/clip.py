@@ -50,7 +50,8 @@ def enhance_frames(
         if stage.network.arch:
             use_device(device)
         height, width = first.image.shape[:2]
-        enhance, _ = make_enhancer(stage, height, width, Cut(num_frames, overlap, memory))
+        bits = 8 * first.image.dtype.itemsize
+        enhance, _ = make_enhancer(stage, height, width, bits, Cut(num_frames, overlap, memory))
         yield from (frame.image for frame in enhance(chain([first], stream)))
 
     return enhanced()

@@ -130,7 +130,7 @@ def _enhancers(
     if any(stage.network.arch for stage in stages):
         reporter.say(f"device: {use_device(device)}")
     for stage in stages:
-        enhance, plan = make_enhancer(stage, height, width, cut)
+        enhance, plan = make_enhancer(stage, height, width, info.bits, cut)
         reporter.say(f"plan: {plan}")
         yield enhance
         height, width = height * stage.variant.scale, width * stage.variant.scale

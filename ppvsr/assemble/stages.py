@@ -23,7 +23,7 @@ MEMORY_SHARE = 0.8  # of what is free, when nobody says how much may be used
 class Cut:
     """How a film may be cut; None leaves the choice to us.
 
-    num_frames: frames at once.  overlap: frames of context on either side; at most a quarter of a window if nobody chooses.
+    num_frames: frames at once.  overlap: frames of context on either side, by default at most a quarter of a window.
     memory: bytes that may be used.
     """
 
@@ -67,8 +67,8 @@ def choose_stages(variants: str | Sequence[str], weights: str | Path | Mapping[s
     return stages
 
 
-def make_enhancer(stage: Stage, height: int, width: int, cut: Cut) -> tuple[Enhance, Plan]:
-    """Return the stage as a function from frames to frames, and its plan for frames of this size."""
+def make_enhancer(stage: Stage, height: int, width: int, bits: int, cut: Cut) -> tuple[Enhance, Plan]:
+    """Return the stage as a function from frames to frames, and its plan for frames of this size and depth."""
     network = stage.network
     net: Any = load_network(network, stage.weights) if stage.weights else None
     if net is None:
@@ -78,10 +78,11 @@ def make_enhancer(stage: Stage, height: int, width: int, cut: Cut) -> tuple[Enha
         height,
         width,
         limits=Limits(net.min_size, net.size_multiple, net.scale) if net else Limits(scale=network.scale),
-        cost=Cost(*network.memory),
+        cost=Cost(*network.memory) if net else Cost(0, 0, 0),
         window=window,
         overlap=min(network.overlap, window // 4) if cut.overlap is None else cut.overlap,
         memory=cut.memory or int(free_memory() * MEMORY_SHARE),
+        sample=2 if bits > 8 else 1,
     )
     if net is None:
         return BicubicEnhancer(network.scale), plan

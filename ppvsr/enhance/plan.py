@@ -11,8 +11,10 @@ from ppvsr.errors import PpvsrError, UsageError
 
 TILE_OVERLAP = 32  # low-resolution pixels of context around a tile; measured by benchmarks/seams.py
 SMALLEST_TILE = 128
-PROGRAM = 450 * 2**20  # Python, Paddle and FFmpeg themselves
-ENCODER_FRAMES = 60  # that libx264 holds at its default preset (lookahead, references), 1.5 bytes a pixel
+PROGRAM = 160 * 2**20  # Python, NumPy, OpenCV and FFmpeg themselves
+PADDLE = 290 * 2**20  # and what Paddle adds, weights included
+QUEUED = 8  # large pictures on their way to the encoder
+ENCODER_FRAMES = 118  # that libx264 holds at its default preset (lookahead, references), in 1.5 samples a pixel
 
 
 @dataclass(frozen=True)
@@ -20,14 +22,16 @@ class Cost:
     """What one pass of a network needs at its peak, in bytes; measured by benchmarks/memory.py.
 
     per_frame: for each low-resolution pixel of each frame of the window.  per_pass: for each pixel, once.
+    fixed: whatever the size.
     """
 
     per_frame: float
     per_pass: float
+    fixed: float = PADDLE
 
     def __call__(self, frames: int, pixels: int) -> float:
         """Return the bytes for a window of so many frames of so many low-resolution pixels."""
-        return (frames * self.per_frame + self.per_pass) * pixels
+        return (frames * self.per_frame + self.per_pass) * pixels + self.fixed
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,20 @@ def count_tiles(padded: tuple[int, int], tile: tuple[int, int]) -> int:
     return down * across
 
 
-def make_plan(height: int, width: int, *, limits: Limits, cost: Cost, window: int, overlap: int, memory: int) -> Plan:
+def make_plan(
+    height: int,
+    width: int,
+    *,
+    limits: Limits,
+    cost: Cost,
+    window: int,
+    overlap: int,
+    memory: int,
+    sample: int = 1,
+) -> Plan:
     """Return the plan with the fewest tiles whose expected peak stays within `memory` bytes.
 
+    sample: bytes of one sample of a picture, 2 for films of more than 8 bits.
     Raises UsageError for an impossible window, PpvsrError when not even the smallest tile fits.
     """
     if not 0 <= 2 * overlap < window:
@@ -97,7 +112,7 @@ def make_plan(height: int, width: int, *, limits: Limits, cost: Cost, window: in
             f"windows of {window} frames cannot overlap by {overlap} on either side:"
             f" --num_frames must be at least {2 * overlap + 1}, or --overlap at most {(window - 1) // 2}"
         )
-    fixed = PROGRAM + output_bytes(height, width, limits.scale, window)
+    fixed = PROGRAM + output_bytes(height, width, limits.scale, window, sample)
     padded = limits.padded(height), limits.padded(width)
     least = 0.0
     for tile in _candidates(padded, limits):
@@ -111,10 +126,10 @@ def make_plan(height: int, width: int, *, limits: Limits, cost: Cost, window: in
     )
 
 
-def output_bytes(height: int, width: int, scale: int, window: int) -> int:
-    """Return the bytes held in large pictures: one window's result, the queue to the encoder, and the encoder."""
+def output_bytes(height: int, width: int, scale: int, window: int, sample: int) -> int:
+    """Return the bytes held in large pictures: one window's result, the queue, and what the encoder holds."""
     pixels = height * width * scale * scale
-    return int(pixels * (3 * (window + 8) + 1.5 * ENCODER_FRAMES))
+    return int(pixels * sample * (3 * (window + QUEUED) + 1.5 * ENCODER_FRAMES))
 
 
 def _candidates(padded: tuple[int, int], limits: Limits) -> Iterator[tuple[int, int]]:

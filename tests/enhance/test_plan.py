@@ -19,7 +19,7 @@ def test_whole_frames_when_they_fit():
     assert "whole frames of 320x180" in str(plan)
 
 
-@pytest.mark.parametrize("memory", [6 * GB, 8 * GB, 12 * GB])
+@pytest.mark.parametrize("memory", [9 * GB, 11 * GB, 14 * GB])
 @pytest.mark.parametrize("size", [(720, 1280), (1280, 720), (1080, 1920), (1081, 1923)])
 def test_tiles_keep_within_the_memory(size, memory):
     limits = Limits(min_size=64, size_multiple=4)
@@ -33,7 +33,7 @@ def test_tiles_keep_within_the_memory(size, memory):
 
 
 def test_more_memory_never_means_more_tiles():
-    counts = [make_plan(1080, 1920, memory=gb * GB, **OPTIONS).count for gb in (6, 7, 8, 12, 20, 40, 100)]
+    counts = [make_plan(1080, 1920, memory=gb * GB, **OPTIONS).count for gb in (9, 10, 11, 14, 20, 40, 100)]
     assert counts == sorted(counts, reverse=True) and counts[-1] == 1 and counts[0] >= 4
 
 
