@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Generic, NamedTuple, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
 
-class Window(NamedTuple, Generic[T]):
-    """A stretch of the stream: what the network sees, and which of its outputs are final."""
+def windows(items: Iterable[T], size: int, overlap: int) -> Iterator[tuple[list[T], slice]]:
+    """Yield windows of at most `size` items, each with the slice that is kept of it.
 
-    items: list[T]
-    keep: slice
-
-
-def windows(items: Iterable[T], size: int, overlap: int) -> Iterator[Window[T]]:
-    """Yield windows of at most `size` items; each item is kept by exactly one window, in order.
+    Every item is kept by exactly one window, in order.
 
     Neighbouring windows share `2 * overlap` items, so a kept item has at least `overlap` items of context on
     either side (fewer only at the ends of the stream). The length of the stream need not be known, and no more
@@ -30,8 +25,8 @@ def windows(items: Iterable[T], size: int, overlap: int) -> Iterator[Window[T]]:
     first = 0  # the first item of the buffer that no window has kept yet
     for item in items:
         if len(buffer) == size:  # `item` proves that this window is not the last
-            yield Window(buffer, slice(first, size - overlap))
+            yield buffer, slice(first, size - overlap)
             buffer, first = buffer[size - 2 * overlap :], overlap
         buffer.append(item)
     if buffer:
-        yield Window(buffer, slice(first, len(buffer)))
+        yield buffer, slice(first, len(buffer))
