@@ -10,7 +10,7 @@ from importlib import metadata
 from ppvsr.errors import PpvsrError, UsageError
 
 OLDEST = (3, 0)
-ADVICE = "install it with `pip install ppvsr[cpu]`, or see the README for GPUs"
+ADVICE = "install it with `pip install paddlepaddle`, or see the README for GPUs"
 
 
 def check_paddle() -> None:

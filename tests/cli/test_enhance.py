@@ -1,5 +1,6 @@
 """The command as people type it: what it makes, what it says, and how it refuses."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -166,7 +167,9 @@ def test_wrong_use_is_answered_before_paddle_is_imported(case, room):
         "assert 'paddle' not in sys.modules, 'too early'; sys.exit(code)"
     )
     full = ["--input", "clip.mp4", "--process_order", "PPMSVSR", "--output", "out.mp4", *arguments]
-    done = subprocess.run([sys.executable, "-c", code, *full], cwd=room, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code, *full]
+    done = subprocess.run(command, cwd=room, env=environment, capture_output=True, text=True)
     assert done.returncode == REFUSALS[case][1], done.stderr
 
 
