@@ -86,4 +86,8 @@ def _annotations(factory: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _show(kind: Any) -> str:
+    if kind is type(None):
+        return "None"
+    if typing.get_origin(kind) in (Union, types.UnionType):
+        return " | ".join(_show(each) for each in typing.get_args(kind))
     return kind.__name__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind).replace("typing.", "")

@@ -101,6 +101,7 @@ REFUSALS = {
     "folder without images": (["--input", "empty"], 2, "empty"),
     "text named mp4": (["--input", "text.mp4"], 1, "text.mp4"),
     "no video stream": (["--input", "sound.wav"], 1, "sound.wav"),
+    "zero frames": (["--input", "head.mkv"], 1, "head.mkv"),
     "unknown variant": (["--process_order", "PPMSVRS"], 2, "did you mean PPMSVSR"),
     "unknown weights": (["--process_order", "PPMSVSR", "--weights", "offical"], 2, "did you mean official"),
     "missing weights": (["--process_order", "PPMSVSR", "--weights", "w.pdparams"], 2, "w.pdparams"),
@@ -131,6 +132,8 @@ def room(tmp_path_factory):
     (folder / "empty").mkdir()
     (folder / "text.mp4").write_text("Dear diary,\n" * 100)
     (folder / "sound.wav").write_bytes(wav())
+    whole = make_film(folder / "whole.mkv").read_bytes()
+    (folder / "head.mkv").write_bytes(whole[: whole.index(b"\x1f\x43\xb6\x75")])  # up to the first cluster
     hostile(folder / "evil.pdparams")
     bundled = ROOT / "ppvsr/weights/bundled/ppmsvsr_small_bi.safetensors"
     (folder / "small.safetensors").write_bytes(bundled.read_bytes())
