@@ -120,9 +120,10 @@ def make_plan(
         if peak <= memory:
             return Plan(height, width, limits, window, overlap, tile, int(peak))
         least = peak
+    what = f"{width}x{height}" if window == 1 else f"{width}x{height} in windows of {window} frames"
     raise PpvsrError(
-        f"{width}x{height} in windows of {window} frames needs about {format_size(least)} even in the smallest tiles,"
-        f" and {format_size(memory)} may be used: shorten the windows (--num_frames) or allow more (--memory)"
+        f"{what} needs about {format_size(least)} even in the smallest tiles, and {format_size(memory)} may be used:"
+        f" {'' if window == 1 else 'shorten the windows (--num_frames) or '}allow more (--memory)"
     )
 
 
