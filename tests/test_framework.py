@@ -1,0 +1,51 @@
+"""Paddle is asked for politely, and its absence is one line of advice."""
+
+import importlib.util
+from importlib import metadata
+
+import pytest
+
+from ppvsr import framework
+from ppvsr.errors import PpvsrError, UsageError
+
+
+def installed(monkeypatch, versions):
+    """Pretend that just these packages are installed."""
+
+    def version(name):
+        if name not in versions:
+            raise metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+
+def test_without_paddle_one_line_says_what_to_install(monkeypatch):
+    installed(monkeypatch, {})
+    with pytest.raises(PpvsrError, match=r"not installed.*pip install paddlepaddle") as caught:
+        framework.check_paddle()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("package", ["paddlepaddle", "paddlepaddle-gpu"])
+def test_an_old_paddle_is_named_with_its_version(package, monkeypatch):
+    installed(monkeypatch, {package: "2.6.2"})
+    with pytest.raises(PpvsrError, match=f"{package} 2.6.2 is too old, ppvsr needs 3.0 or newer: install it"):
+        framework.check_paddle()
+
+
+@pytest.mark.parametrize("version", ["3.0.0", "3.0.0b1", "3.3.1", "10.0.0"])
+def test_newer_ones_are_welcome(version, monkeypatch):
+    installed(monkeypatch, {"paddlepaddle-gpu": version})
+    framework.check_paddle()
+
+
+def test_the_cpu_is_always_there():
+    assert framework.use_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize("device", ["tpu", "gpu:99"])
+def test_devices_that_are_not_there_are_refused(device):
+    with pytest.raises(UsageError, match=f"--device {device}: this Paddle cannot use it"):
+        framework.use_device(device)
