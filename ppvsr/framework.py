@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import warnings
 from importlib import metadata
+from typing import Any
 
 from ppvsr.errors import PpvsrError, UsageError
 
-OLDEST = (3, 0)
+OLDEST = 3
 ADVICE = "install it with `pip install paddlepaddle`, or see the README for GPUs"
 
 
@@ -23,24 +25,30 @@ def check_paddle() -> None:
             version = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        major = re.match(r"\d+", version)
+        if major and 0 < int(major[0]) < OLDEST:  # builds from source may call themselves 0.0.0
             raise PpvsrError(f"{package} {version} is too old, ppvsr needs 3.0 or newer: {ADVICE}")
         return
     if importlib.util.find_spec("paddle") is None:  # builds for other chips have other package names
         raise PpvsrError(f"PaddlePaddle is not installed, and all variants but Bicubic need it: {ADVICE}")
 
 
-def use_device(device: str | None = None) -> str:
-    """Import Paddle and select `device` ("cpu", "gpu", "gpu:1", ...; None: a GPU where Paddle has one, else the CPU).
-
-    Returns the device's name. Raises PpvsrError without Paddle, UsageError for a device that is not there.
-    """
+def import_paddle() -> Any:
+    """Return the module, imported without its start-up chatter. Raises PpvsrError without a usable Paddle."""
     check_paddle()
     os.environ.setdefault("GLOG_minloglevel", "2")  # Paddle's C++ side logs its start-up to stderr
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import paddle
+    return paddle
 
+
+def use_device(device: str | None = None) -> str:
+    """Select `device` ("cpu", "gpu", "gpu:1", ...; None: a GPU where Paddle has one, else the CPU) and return its name.
+
+    Raises PpvsrError without Paddle, UsageError for a device that is not there.
+    """
+    paddle = import_paddle()
     wanted = device or ("gpu" if paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count() else "cpu")
     try:
         paddle.device.set_device(wanted)

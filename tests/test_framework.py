@@ -3,8 +3,10 @@
 import importlib.util
 from importlib import metadata
 
+import numpy as np
 import pytest
 
+import ppvsr
 from ppvsr import framework
 from ppvsr.errors import PpvsrError, UsageError
 
@@ -35,10 +37,23 @@ def test_an_old_paddle_is_named_with_its_version(package, monkeypatch):
         framework.check_paddle()
 
 
-@pytest.mark.parametrize("version", ["3.0.0", "3.0.0b1", "3.3.1", "10.0.0"])
+@pytest.mark.parametrize("version", ["3.0.0", "3.0rc1", "3.3.1", "10.0.0", "0.0.0"])
 def test_newer_ones_are_welcome(version, monkeypatch):
     installed(monkeypatch, {"paddlepaddle-gpu": version})
     framework.check_paddle()
+
+
+def test_building_a_network_leaves_the_device_alone(monkeypatch):
+    paddle, chosen = framework.import_paddle(), []
+    monkeypatch.setattr(paddle.device, "set_device", chosen.append)
+    monkeypatch.setattr(paddle.device, "is_compiled_with_cuda", lambda: True)
+    monkeypatch.setattr(paddle.device.cuda, "device_count", lambda: 2)
+    framework.use_device("cpu")
+    ppvsr.create_model("MSVSR", mid_channels=8)
+    list(ppvsr.enhance_frames([np.zeros((8, 8, 3), np.uint8)], device="gpu:1"))
+    assert chosen == ["cpu", "gpu:1"]
+    framework.use_device(None)
+    assert chosen[-1] == "gpu"
 
 
 def test_the_cpu_is_always_there():

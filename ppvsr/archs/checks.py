@@ -9,6 +9,8 @@ from ppvsr.errors import ConfigError
 
 def check_groups(option: str, groups: int, channels_option: str, channels: int) -> None:
     """Raise ConfigError unless the channels can be shared out evenly among the deformable groups."""
+    if channels < 1:
+        raise ConfigError(f"{channels_option}: {channels} is not 1 or more")
     if groups < 1 or channels % groups:
         allowed = ", ".join(str(n) for n in range(1, channels + 1) if channels % n == 0)
         raise ConfigError(f"{option}: {groups} does not divide {channels_option} ({channels}); allowed: {allowed}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ppvsr.assemble.stages import Cut, choose_stages, make_enhancer
+from ppvsr.assemble.stages import Cut, choose_stages, make_enhancer, plan_stage
 from ppvsr.errors import UsageError
 from ppvsr.framework import use_device
 from ppvsr.video.frames import Frame, Image
@@ -31,13 +31,15 @@ def enhance_frames(
     type.  variant, weights: as on the command line.  num_frames, overlap: the windows.  memory: bytes that may be used.
     Raises UsageError at once for names that do not exist, and for frames of another form when they come.
     """
-    (stage,) = choose_stages(variant, weights)
+    cut = Cut(num_frames, overlap, memory)
+    (stage,) = choose_stages(variant, weights, cut)
 
     def checked() -> Iterator[Frame]:
-        shape: tuple[int, ...] | None = None
-        for i, image in enumerate(frames):
-            shape = shape or image.shape
-            if image.shape != shape or image.ndim != 3 or shape[2] != 3 or image.dtype not in (np.uint8, np.uint16):
+        first: tuple[tuple[int, ...], np.dtype] | None = None
+        for i, image in enumerate(map(np.asarray, frames)):
+            first = first or (image.shape, image.dtype)
+            rgb = image.ndim == 3 and image.shape[2] == 3 and image.size and image.dtype in (np.uint8, np.uint16)
+            if not rgb or (image.shape, image.dtype) != first:
                 form = f"{image.dtype} of {image.shape}"
                 raise UsageError(f"frame {i} is {form}: frames must be RGB (h, w, 3), uint8 or uint16, all alike")
             yield Frame(image, Fraction(i))
@@ -51,7 +53,7 @@ def enhance_frames(
             use_device(device)
         height, width = first.image.shape[:2]
         bits = 8 * first.image.dtype.itemsize
-        enhance, _ = make_enhancer(stage, height, width, bits, Cut(num_frames, overlap, memory))
+        enhance = make_enhancer(stage, *plan_stage(stage, height, width, cut, bits=bits, encoded=False))
         yield from (frame.image for frame in enhance(chain([first], stream)))
 
     return enhanced()

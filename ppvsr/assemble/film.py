@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from ppvsr.assemble.stages import Cut, Stage, choose_stages, make_enhancer
-from ppvsr.enhance.pipeline import Enhance, transfer
+from ppvsr.assemble.stages import Cut, Stage, choose_stages, make_enhancer, plan_stage
+from ppvsr.enhance.pipeline import transfer
+from ppvsr.enhance.plan import Plan
 from ppvsr.errors import UsageError
 from ppvsr.framework import use_device
 from ppvsr.video.containers import choose_container
@@ -19,6 +20,9 @@ from ppvsr.video.encoder import MUXERS, Encoding, check_encoder
 from ppvsr.video.frames import VideoInfo
 from ppvsr.video.names import check_target, target_path
 from ppvsr.video.open import open_sink, open_source
+
+CONTAINERS = ("auto", *MUXERS, "png")
+OTHER_ENDINGS = {"avi", "flv", "m2ts", "m4v", "mpeg", "mpg", "mts", "ogv", "ts", "wmv"}  # not meant as folders
 
 
 class Reporter(Protocol):
@@ -80,7 +84,8 @@ def enhance_video(
     """
     reporter = reporter or Silence()
     encoding = encoding or Encoding()
-    stages = choose_stages(variant, weights)
+    cut = Cut(num_frames, overlap, memory)
+    stages = choose_stages(variant, weights, cut)
     with open_source(source, start=start, frames=frames, rate=rate) as film:
         info = film.info
         target = Path(target)
@@ -89,22 +94,27 @@ def enhance_video(
         scale = math.prod(stage.variant.scale for stage in stages)
         size = info.width * scale, info.height * scale
         remarks = check_encoder(encoding, container, info, size)
-        if not dry_run:
-            check_target(path)
+        check_target(path, container, make_folder=not dry_run)
         before = f"{info.width}x{info.height}, {_rate(info.rate)} frames a second"
         reporter.say(f"{info.path}: {before} -> {path}: {_size(size)}")
         for line in filter(None, [reason, *remarks, *film.notes, *map(str, stages)]):
             reporter.say(line)
-        enhancers = list(_enhancers(stages, info, Cut(num_frames, overlap, memory), device, reporter))
+        told = len(film.notes)
+        if any(stage.network.arch for stage in stages):
+            reporter.say(f"device: {use_device(device)}")
+        plans = list(_plans(stages, info, cut, container))
+        for plan, _ in plans:
+            reporter.say(f"plan: {plan}")
         if dry_run:
             return Result(path, 0, None)
-        total = _expected(info, frames)
+        enhancers = [make_enhancer(stage, *planned) for stage, planned in zip(stages, plans, strict=True)]
+        total = _expected(info, start, frames)
         began = time.perf_counter()
         reporter.progress(0, total)
         with open_sink(path, info, container=container, encoding=encoding) as sink:
             count = transfer(film, enhancers, sink, lambda done: reporter.progress(done, total))
         seconds = time.perf_counter() - began
-        for line in sink.notes:
+        for line in [*film.notes[told:], *sink.notes]:
             reporter.say(line)
         reporter.say(f"{path}: {count} frames of {_size(size)} in {seconds:.1f} s, {seconds / count:.2f} s a frame")
         return Result(path, count, film.damage)
@@ -112,6 +122,12 @@ def enhance_video(
 
 def _container(info: VideoInfo, target: Path, wanted: str) -> tuple[str, str | None]:
     ending = target.suffix.lower().removeprefix(".")
+    if wanted not in CONTAINERS:
+        raise UsageError(f"container {wanted!r}: there are {', '.join(CONTAINERS)}")
+    if ending in OTHER_ENDINGS and not target.is_dir():
+        raise UsageError(
+            f"{target}: films are written as {', '.join(MUXERS)}, not as {ending}; choose another --output"
+        )
     if target.is_dir() or ending not in MUXERS:
         return choose_container(info, wanted)
     if wanted not in ("auto", ending):
@@ -119,28 +135,21 @@ def _container(info: VideoInfo, target: Path, wanted: str) -> tuple[str, str | N
     return ending, None
 
 
-def _enhancers(
-    stages: Sequence[Stage],
-    info: VideoInfo,
-    cut: Cut,
-    device: str | None,
-    reporter: Reporter,
-) -> Iterator[Enhance]:
+def _plans(stages: Sequence[Stage], info: VideoInfo, cut: Cut, container: str) -> Iterator[tuple[Plan, Any]]:
     height, width = info.height, info.width
-    if any(stage.network.arch for stage in stages):
-        reporter.say(f"device: {use_device(device)}")
     for stage in stages:
-        enhance, plan = make_enhancer(stage, height, width, info.bits, cut)
-        reporter.say(f"plan: {plan}")
-        yield enhance
+        encoded = container != "png" and stage is stages[-1]
+        yield plan_stage(stage, height, width, cut, bits=info.bits, encoded=encoded)
         height, width = height * stage.variant.scale, width * stage.variant.scale
 
 
-def _expected(info: VideoInfo, frames: int | None) -> int | None:
+def _expected(info: VideoInfo, start: Fraction | None, frames: int | None) -> int | None:
     """How many frames to expect, for the progress bar only."""
-    known = info.frames if info.whole else None
+    known = info.frames
     if known is None and info.duration:
         known = round(info.duration * info.rate)
+    if known and start and info.container != "images":  # a folder counts what it will give
+        known = max(known - round(start * info.rate), 1)
     return min(filter(None, [known, frames]), default=None)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ppvsr.config.build import build
 from ppvsr.config.legacy import rename
 from ppvsr.errors import UsageError
-from ppvsr.framework import use_device
+from ppvsr.framework import import_paddle
 from ppvsr.weights.fetch import fetch
 from ppvsr.weights.load import load_weights
 from ppvsr.weights.zoo import VARIANTS, Variant, Weights
@@ -22,7 +22,7 @@ def create_model(name: str, **options: Any) -> Layer:
 
     Raises ConfigError for a name or an option that does not exist, PpvsrError without Paddle.
     """
-    use_device()
+    import_paddle()
     from ppvsr.catalog import ARCHS
 
     return build(rename({"name": name, **options}), ARCHS, "model")
@@ -33,8 +33,8 @@ def find_weights(variant: Variant, weights: str | Path | None) -> Weights | Path
 
     Raises UsageError when it is neither. Nothing is downloaded yet.
     """
-    if weights is None:
-        return variant.pick()
+    if weights is None or variant.arch is None:
+        return variant.pick()  # raises when there are none
     if weights in {row.name for row in variant.weights}:
         return variant.pick(str(weights))
     path = Path(weights)
@@ -51,8 +51,13 @@ def network_of(variant: Variant, weights: Weights | Path) -> Variant:
 
 
 def load_network(network: Variant, weights: Weights | Path) -> Layer:
-    """Build a variant's network, fill it, and set it to evaluation. Raises WeightsError; may download."""
+    """Build a variant's network with its weights, for evaluation. Raises WeightsError; may download."""
     net = create_model(str(network.arch), **network.options)
+    fill(net, weights)
+    return net
+
+
+def fill(net: Layer, weights: Weights | Path) -> None:
+    """Give a network its weights and set it to evaluation. Raises WeightsError; may download."""
     load_weights(net, weights if isinstance(weights, Path) else fetch(weights))
     net.eval()
-    return net

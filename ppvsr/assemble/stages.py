@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ppvsr.assemble.network import find_weights, load_network, network_of
+from ppvsr.assemble.network import create_model, fill, find_weights, network_of
 from ppvsr.enhance.bicubic import BicubicEnhancer
 from ppvsr.enhance.memory import free_memory
 from ppvsr.enhance.pipeline import Enhance
-from ppvsr.enhance.plan import Cost, Limits, Plan, make_plan
+from ppvsr.enhance.plan import Cost, Limits, Plan, check_window, make_plan
 from ppvsr.errors import UsageError
 from ppvsr.framework import check_paddle
 from ppvsr.weights.zoo import Variant, Weights, describe, find_variant
@@ -30,6 +30,13 @@ class Cut:
     num_frames: int | None = None
     overlap: int | None = None
     memory: int | None = None
+
+    def window_of(self, network: Variant) -> tuple[int, int]:
+        """Return the window and the overlap for a network."""
+        if network.arch is None:
+            return 1, 0  # every frame for itself
+        window = network.window if self.num_frames is None else self.num_frames
+        return window, min(network.overlap, window // 4) if self.overlap is None else self.overlap
 
 
 @dataclass(frozen=True)
@@ -50,42 +57,63 @@ class Stage:
         return describe(self.variant, self.weights) if self.weights else f"{self.variant.name}: no network, no weights"
 
 
-def choose_stages(variants: str | Sequence[str], weights: str | Path | Mapping[str, str | Path] | None) -> list[Stage]:
-    """Look up every name, and its weights; `weights` is for all of them, or a mapping from variant to weights.
+def choose_stages(
+    variants: str | Sequence[str],
+    weights: str | Path | Mapping[str, str | Path] | None,
+    cut: Cut | None = None,
+) -> list[Stage]:
+    """Look up every name, and its weights; `weights` is for all networks, or a mapping from variant to weights.
 
-    Raises UsageError for a name that does not exist, PpvsrError when a network is asked for and Paddle is missing.
+    Raises UsageError for a name that does not exist and for windows that cannot be, PpvsrError when a network is asked
+    for and Paddle is missing.
     """
-    stages = []
-    for name in [variants] if isinstance(variants, str) else variants:
-        variant = find_variant(name)
-        wanted = weights.get(variant.name) if isinstance(weights, Mapping) else weights
-        stages.append(Stage(variant, find_weights(variant, wanted) if variant.arch or wanted else None))
-    if not stages:
+    chain = [find_variant(name) for name in ([variants] if isinstance(variants, str) else variants)]
+    if not chain:
         raise UsageError("no variant was named; the usual one is PPMSVSR")
-    if any(stage.variant.arch for stage in stages):
+    given = {find_variant(name).name: value for name, value in weights.items()} if isinstance(weights, Mapping) else {}
+    unused = set(given) - {variant.name for variant in chain}
+    if unused:
+        raise UsageError(f"weights are given for {', '.join(sorted(unused))}, which is not asked for")
+    networks = [variant for variant in chain if variant.arch]
+    if weights is not None and not isinstance(weights, Mapping):
+        given = {variant.name: weights for variant in networks or chain}
+    stages = []
+    for variant in chain:
+        wanted = given.get(variant.name)
+        stages.append(Stage(variant, find_weights(variant, wanted) if variant.arch or wanted is not None else None))
+    for stage in stages:
+        check_window(*(cut or Cut()).window_of(stage.network))
+    if networks:
         check_paddle()
     return stages
 
 
-def make_enhancer(stage: Stage, height: int, width: int, bits: int, cut: Cut) -> tuple[Enhance, Plan]:
-    """Return the stage as a function from frames to frames, and its plan for frames of this size and depth."""
+def plan_stage(
+    stage: Stage, height: int, width: int, cut: Cut, *, bits: int = 8, encoded: bool = True
+) -> tuple[Plan, Any]:
+    """Return the plan for frames of this size and depth, and the network (None for bicubic), still without weights."""
     network = stage.network
-    net: Any = load_network(network, stage.weights) if stage.weights else None
-    if net is None:
-        cut = Cut(memory=cut.memory)  # every frame for itself
-    window = cut.num_frames or network.window
+    net: Any = create_model(network.arch, **network.options) if network.arch else None
+    window, overlap = cut.window_of(network)
     plan = make_plan(
         height,
         width,
         limits=Limits(net.min_size, net.size_multiple, net.scale) if net else Limits(scale=network.scale),
         cost=Cost(*network.memory) if net else Cost(0, 0, 0),
         window=window,
-        overlap=min(network.overlap, window // 4) if cut.overlap is None else cut.overlap,
-        memory=cut.memory or int(free_memory() * MEMORY_SHARE),
+        overlap=overlap,
+        memory=int(free_memory() * MEMORY_SHARE) if cut.memory is None else cut.memory,
         sample=2 if bits > 8 else 1,
+        encoded=encoded,
     )
-    if net is None:
-        return BicubicEnhancer(network.scale), plan
+    return plan, net
+
+
+def make_enhancer(stage: Stage, plan: Plan, net: Any) -> Enhance:
+    """Return the stage as a function from frames to frames; loads the weights, and may download them first."""
+    if net is None or stage.weights is None:
+        return BicubicEnhancer(stage.network.scale)
     from ppvsr.enhance.engine import Enhancer  # needs Paddle
 
-    return Enhancer(net, plan), plan
+    fill(net, stage.weights)
+    return Enhancer(net, plan)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ppvsr import __version__
+from ppvsr.cli.progress import Console, interruptible
 from ppvsr.cli.values import memory, moment, natural, positive, rate
 from ppvsr.errors import PpvsrError, UsageError
 from ppvsr.weights.zoo import ALIASES, VARIANTS
@@ -34,7 +35,8 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 (failed, or the source was damaged) or 2 (wrong use)."""
     try:
-        return _run(_parser().parse_args(argv))
+        with interruptible():
+            return _run(_parser().parse_args(argv))
     except PpvsrError as error:
         return _fail(" ".join(str(error).split()), error.exit_code)
     except KeyboardInterrupt:
@@ -57,7 +59,6 @@ def _fail(message: str, code: int) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from ppvsr.assemble.film import enhance_video  # late, so that --help and wrong flags are answered at once
-    from ppvsr.cli.progress import Console
     from ppvsr.video.encoder import Encoding
 
     given = {name: getattr(args, f"{name}_weight") for name in VARIANTS if getattr(args, f"{name}_weight", None)}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import signal
 import sys
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 
 from tqdm import tqdm
@@ -19,16 +23,21 @@ class Console(AbstractContextManager["Console"]):
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
 
     def say(self, line: str) -> None:
         """Print one line, above the bar."""
-        if self._bar is None:
-            print(line, flush=True)
-        else:
-            tqdm.write(line)
+        with suppress(OSError):  # a closed pipe or a full disk there must not cost the film
+            if self._bar is None:
+                print(line, flush=True)
+            else:
+                tqdm.write(line)
 
     def progress(self, done: int, total: int | None) -> None:
         """Move the bar."""
+        if sys.stderr is None:  # closed by the caller
+            return
         if self._bar is None:
             steady = sys.stderr.isatty()
             self._bar = tqdm(
@@ -46,3 +55,18 @@ class Console(AbstractContextManager["Console"]):
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let `kill`, `timeout` and a closed terminal end the work as Ctrl-C does: nothing half-written stays behind."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ours = threading.current_thread() is threading.main_thread()
+    before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in names if ours}
+    for number in before:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -35,7 +35,11 @@ def _system() -> int | None:
 def _control_group() -> int | None:
     folder = Path("/sys/fs/cgroup")
     try:
-        limit, used = ((folder / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
-        return None if limit == "max" else max(int(limit) - int(used), 0)
-    except (OSError, ValueError):
+        limit, used, table = (
+            (folder / name).read_text(encoding="ascii").strip()
+            for name in ("memory.max", "memory.current", "memory.stat")
+        )
+        cached = int(re.search(r"^inactive_file (\d+)$", table, re.MULTILINE)[1])  # type: ignore[index]
+        return None if limit == "max" else max(int(limit) - int(used) + cached, 0)
+    except (OSError, ValueError, TypeError):
         return None

@@ -101,18 +101,16 @@ def make_plan(
     overlap: int,
     memory: int,
     sample: int = 1,
+    encoded: bool = True,
 ) -> Plan:
     """Return the plan with the fewest tiles whose expected peak stays within `memory` bytes.
 
-    sample: bytes of one sample of a picture, 2 for films of more than 8 bits.
+    sample: bytes of one sample of a picture, 2 for films of more than 8 bits.  encoded: whether a video encoder takes
+    the result, which holds many frames.
     Raises UsageError for an impossible window, PpvsrError when not even the smallest tile fits.
     """
-    if not 0 <= 2 * overlap < window:
-        raise UsageError(
-            f"windows of {window} frames cannot overlap by {overlap} on either side:"
-            f" --num_frames must be at least {2 * overlap + 1}, or --overlap at most {(window - 1) // 2}"
-        )
-    fixed = PROGRAM + output_bytes(height, width, limits.scale, window, sample)
+    check_window(window, overlap)
+    fixed = PROGRAM + output_bytes(height, width, limits.scale, window, sample, encoded)
     padded = limits.padded(height), limits.padded(width)
     least = 0.0
     for tile in _candidates(padded, limits):
@@ -127,10 +125,19 @@ def make_plan(
     )
 
 
-def output_bytes(height: int, width: int, scale: int, window: int, sample: int) -> int:
+def check_window(window: int, overlap: int) -> None:
+    """Raise UsageError when windows of so many frames cannot overlap by so many on either side."""
+    if not 0 <= 2 * overlap < window:
+        raise UsageError(
+            f"windows of {window} frames cannot overlap by {overlap} on either side:"
+            f" --num_frames must be at least {2 * overlap + 1}, or --overlap at most {max((window - 1) // 2, 0)}"
+        )
+
+
+def output_bytes(height: int, width: int, scale: int, window: int, sample: int, encoded: bool) -> int:
     """Return the bytes held in large pictures: one window's result, the queue, and what the encoder holds."""
     pixels = height * width * scale * scale
-    return int(pixels * sample * (3 * (window + QUEUED) + 1.5 * ENCODER_FRAMES))
+    return int(pixels * sample * (3 * (window + QUEUED) + (1.5 * ENCODER_FRAMES if encoded else 0)))
 
 
 def _candidates(padded: tuple[int, int], limits: Limits) -> Iterator[tuple[int, int]]:

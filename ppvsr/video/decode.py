@@ -84,7 +84,7 @@ class Decoder:
     def _seek(self, time: Fraction) -> bool:
         try:
             self._container.seek(int(time / self._unit), stream=self._stream)
-        except av.FFmpegError:
+        except (av.FFmpegError, OverflowError):
             return False
         return True
 

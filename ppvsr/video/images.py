@@ -91,9 +91,7 @@ class ImageWriter:
     """
 
     def __init__(self, target: Path, info: VideoInfo):
-        check_target(target)
-        if target.exists() and not (target.is_dir() and all(each.suffix == ".png" for each in target.iterdir())):
-            raise UsageError(f"{target}: exists and is not a folder of PNG only; choose another --output")
+        check_target(target, "png")
         self.notes: list[str] = []
         self._target = target
         self._partial = partial_path(target)
@@ -184,7 +182,10 @@ def describe_images(path: Path, files: list[Path], image: Image, rate: Fraction,
 def read_image(path: Path) -> Image | None:
     """Read a picture as RGB (h, w, 3), uint8 or uint16; None when it is damaged or no picture."""
     # Not cv2.imread: it cannot open every name on every system.
-    data = np.fromfile(path, np.uint8)
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
     image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
     if image is None or image.dtype not in (np.uint8, np.uint16):
         return None

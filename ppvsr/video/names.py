@@ -26,7 +26,7 @@ def target_path(source: Path, output: Path, variants: list[str], container: str)
         stem = stem_of(source)
         ending = "" if container == "png" else f".{container}"
         target = output / ("_".join([stem, *variants]) + ending)
-    if target.resolve() == source.resolve():
+    if source.resolve() == target.resolve() or target.resolve() in source.resolve().parents:
         raise UsageError(f"{target}: input and output are the same; choose another --output")
     return target
 
@@ -45,8 +45,17 @@ def partial_path(target: Path) -> Path:
     return target.with_name(f".{target.name[:LONGEST]}.{os.getpid()}.part")
 
 
-def check_target(target: Path) -> None:
-    """Make the target's folder and see that something can be written there; raises UsageError."""
+def check_target(target: Path, container: str, *, make_folder: bool = True) -> None:
+    """See that a result can appear at `target`; makes the folder that it will lie in. Raises UsageError."""
+    if container == "png":
+        if target.exists() and not (
+            target.is_dir() and all(each.is_file() and each.suffix == ".png" for each in target.iterdir())
+        ):
+            raise UsageError(f"{target}: exists and is not a folder of PNG only; choose another --output")
+    elif target.is_dir():
+        raise UsageError(f"{target}: is a folder, but a film is to be written there; choose another --output")
+    if not make_folder:
+        return
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=target.parent):

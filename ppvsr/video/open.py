@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,8 +23,11 @@ def open_source(
     start: seconds after the beginning.  frames: at most so many.  rate: frames per second of images (default 25) and of
     films without timestamps.  Raises UsageError and VideoError, one line each.
     """
+    if not str(path):
+        raise UsageError("the input has no name; give a film, a folder of images or a pattern such as frames/%08d.png")
     path = Path(path)
     check_part(start, frames, rate)
+    frames = None if frames is None else min(frames, sys.maxsize)
     files = images_at(path)
     if files is None:
         return FilmSource(path, start=start, frames=frames, rate=rate)

@@ -12,7 +12,7 @@ from types import TracebackType
 
 import av
 
-from ppvsr.errors import UsageError, VideoError
+from ppvsr.errors import VideoError
 from ppvsr.video.color import FromRGB, encoded
 from ppvsr.video.companions import Companions, cover
 from ppvsr.video.containers import split
@@ -45,9 +45,7 @@ class FilmWriter:
     """
 
     def __init__(self, target: Path, info: VideoInfo, *, container: str, encoding: Encoding | None = None):
-        check_target(target)
-        if target.is_dir():
-            raise UsageError(f"{target}: is a folder, but a film is to be written there; choose another --output")
+        check_target(target, container)
         self._target = target
         self._partial = partial_path(target)
         self._info = info
@@ -148,7 +146,7 @@ class FilmWriter:
             packet.stream = self._copies[index]
             try:
                 self._output.mux(packet)
-            except av.FFmpegError:  # damaged sound must not cost the film
+            except (av.error.InvalidDataError, av.error.ArgumentError):  # damaged sound must not cost the film
                 self._refused[index] += 1
 
     def _finish(self) -> None:

@@ -40,7 +40,7 @@ def fetch(row: Weights) -> Path:
     if folder := os.environ.get(OFFLINE):
         given = Path(folder).expanduser() / name
         if given.is_file():
-            _check(given, row, given.stat().st_size)
+            _check(given, row, None)
             return given
     cache = Path(os.environ.get(CACHE) or Path.home() / ".cache/ppvsr/weights").expanduser()
     try:

@@ -58,6 +58,8 @@ def _told_apart(path: Path) -> Iterator[None]:
         raise WeightsError(f"{path}: no such file") from None
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ImportError, MemoryError):
+        raise
     except Exception as error:  # a damaged pickle can raise anything
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise WeightsError(f"{path}: damaged or cut short ({reason}); get the file again") from error

@@ -101,7 +101,7 @@ _ROWS = (
             UDM10_BD: (40.06, 0.9699),
         },
         weights=(
-            replace(SMALL_BI, name="small-bi", variant="PPMSVSRSmall"),
+            replace(SMALL_BI, variant="PPMSVSRSmall"),
             Weights(
                 "official",
                 url=PADDLEGAN + "PP-MSVSR_reds_x4.pdparams",

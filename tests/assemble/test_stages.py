@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from ppvsr.assemble.stages import Cut, choose_stages, make_enhancer
+from ppvsr.assemble.stages import Cut, choose_stages, make_enhancer, plan_stage
 from ppvsr.errors import PpvsrError, UsageError
 from ppvsr.framework import use_device
 from ppvsr.video.frames import Frame
@@ -18,11 +18,10 @@ def test_tiles_show_no_seam():
     use_device("cpu")
     (stage,) = choose_stages("PPMSVSR", None)
     frame = Frame(np.random.default_rng(0).integers(0, 256, (130, 260, 3), dtype=np.uint8), Fraction(0))
-    whole, one = make_enhancer(stage, 130, 260, 8, Cut(num_frames=1, memory=4000 * MB))
-    tiled, four = make_enhancer(stage, 130, 260, 8, Cut(num_frames=1, memory=800 * MB))
-    assert (one.count, four.count) == (1, 4)
-    (a,), (b,) = whole([frame]), tiled([frame])
-    assert np.array_equal(a.image, b.image)
+    plans = [plan_stage(stage, 130, 260, Cut(num_frames=1, memory=size * MB)) for size in (4000, 800)]
+    assert [plan.count for plan, _ in plans] == [1, 4]
+    (whole,), (tiled,) = (make_enhancer(stage, *plan)([frame]) for plan in plans)
+    assert np.array_equal(whole.image, tiled.image)
 
 
 @pytest.mark.parametrize(
@@ -36,28 +35,54 @@ def test_tiles_show_no_seam():
 )
 def test_windows_are_chosen_by_the_variant_or_the_user(variant, cut, window, overlap):
     (stage,) = choose_stages(variant, None)
-    _, plan = make_enhancer(stage, 90, 160, 8, cut)
+    plan, _ = plan_stage(stage, 90, 160, cut)
     assert (plan.window, plan.overlap) == (window, overlap)
 
 
 def test_more_bits_take_more_memory():
     (stage,) = choose_stages("Bicubic", None)
-    shallow, deep = (make_enhancer(stage, 1080, 1920, bits, Cut(memory=10**12))[1].peak for bits in (8, 10))
+    shallow, deep = (plan_stage(stage, 1080, 1920, Cut(memory=10**12), bits=bits)[0].peak for bits in (8, 10))
     assert 1.8 * shallow < deep < 2 * shallow
 
 
 def test_a_film_too_large_for_the_memory_is_refused():
     (stage,) = choose_stages("Bicubic", None)
     with pytest.raises(PpvsrError, match=r"3840x2160 needs about .* may be used"):
-        make_enhancer(stage, 2160, 3840, 8, Cut(memory=1000 * MB))
+        plan_stage(stage, 2160, 3840, Cut(memory=1000 * MB))
 
 
 def test_weights_may_be_given_by_variant(tmp_path):
     file = tmp_path / "mine.npz"
     file.write_bytes(b"")
     first, second = choose_stages(["PPMSVSR", "BasicVSR"], {"BasicVSR": str(file)})
-    assert first.weights.name == "small-bi" and second.weights == file
+    assert first.weights.name == "bi" and second.weights == file
     assert str(file) in str(second)
+
+
+def test_without_an_encoder_less_memory_is_planned():
+    (stage,) = choose_stages("Bicubic", None)
+    film, frames = (plan_stage(stage, 1080, 1920, Cut(), encoded=encoded)[0].peak for encoded in (True, False))
+    assert frames < film / 4
+
+
+@pytest.mark.parametrize(
+    ("variants", "weights", "message"),
+    [
+        ("PPMSVSR", {"BasicVSR": "mine.pth"}, "weights are given for BasicVSR, which is not asked for"),
+        ("PPMSVSR", {"BasicVRS": "mine.pth"}, "did you mean BasicVSR"),
+        ("Bicubic", "bi", "Bicubic has no weights"),
+    ],
+)
+def test_weights_that_nobody_uses_are_refused(variants, weights, message):
+    with pytest.raises(UsageError, match=message):
+        choose_stages(variants, weights)
+
+
+def test_in_a_chain_weights_are_for_the_networks():
+    stages = choose_stages(["Bicubic", "PPMSVSR", "BasiVSRPlusPlus"], {"BasiVSRPlusPlus": "official"})
+    assert [stage.weights and stage.weights.name for stage in stages] == [None, "bi", "official"]
+    stages = choose_stages(["PPMSVSR", "Bicubic"], "bi")
+    assert [stage.weights and stage.weights.name for stage in stages] == ["bi", None]
 
 
 def test_a_chain_needs_a_link():

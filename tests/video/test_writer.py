@@ -89,7 +89,7 @@ def test_unwritable_targets_are_refused_before_the_work(film, tmp_path):
     blocker = tmp_path / "file"
     blocker.write_text("")
     with pytest.raises(UsageError, match=r"file/result.mp4: cannot be written: .*; choose another --output"):
-        check_target(blocker / "result.mp4")
+        check_target(blocker / "result.mp4", "mp4")
     with pytest.raises(UsageError, match="cannot be written"):
         open_sink(blocker / "result.mp4", probe(film), container="mp4")
 

@@ -44,7 +44,7 @@ def test_unknown_variants(name, message):
 
 def test_the_first_row_is_the_default():
     variant = find_variant("PPMSVSR")
-    assert variant.pick() is variant.pick("small-bi") is variant.weights[0]
+    assert variant.pick() is variant.pick("bi") is variant.weights[0]
     assert variant.pick("official").url.endswith("/PP-MSVSR_reds_x4.pdparams")
     with pytest.raises(UsageError, match="PPMSVSR has no weights 'oficial'; did you mean official"):
         variant.pick("oficial")
@@ -67,7 +67,7 @@ def test_rows_say_all_that_people_need(variant, row):
 def test_the_line_about_stand_in_weights_says_how_to_get_the_official_ones():
     variant = find_variant("PPMSVSR")
     line = describe(variant, variant.pick())
-    assert line.startswith("PPMSVSR: weights 'small-bi' of PPMSVSRSmall, trained on")
+    assert line.startswith("PPMSVSR: weights 'bi' of PPMSVSRSmall, trained on")
     assert "+1.96 dB" in line and line.endswith("--weights official or --PPMSVSR_weight FILE.")
     small = find_variant("PPMSVSRSmall")
     assert "--weights official" not in describe(small, small.pick())
