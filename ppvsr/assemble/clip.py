@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,8 @@ def enhance_frames(
 
     def checked() -> Iterator[Frame]:
         first: tuple[tuple[int, ...], np.dtype] | None = None
-        for i, image in enumerate(map(np.asarray, frames)):
+        for i, frame in enumerate(frames):
+            image: Any = np.asarray(frame)
             first = first or (image.shape, image.dtype)
             rgb = image.ndim == 3 and image.shape[2] == 3 and image.size and image.dtype in (np.uint8, np.uint16)
             if not rgb or (image.shape, image.dtype) != first:

@@ -14,6 +14,8 @@ from ppvsr.video.frames import VideoInfo
 
 # What mp4 stores between two subtitles; muxers write their own.
 NO_TEXT = bytes(2)
+# How far before a part of a film to begin reading, in seconds.
+RUN_UP = Fraction(1, 4)
 
 
 class Companions:
@@ -34,7 +36,7 @@ class Companions:
                 each.discard = av.stream.Discard.all
         if not info.whole and self.streams:
             with suppress(av.FFmpegError):  # then it is read from the beginning
-                self.container.seek(int(info.zero * av.time_base))
+                self.container.seek(int((info.zero - RUN_UP) * av.time_base))
         self._packets = self._ready()
         self._next = next(self._packets, None)
 
@@ -76,7 +78,12 @@ class Companions:
         pts = packet.dts if packet.pts is None else packet.pts
         dts = packet.pts if packet.dts is None else packet.dts
         if not self._info.whole and pts < shift:
-            return False
+            late = shift - pts
+            if packet.stream.type == "subtitle" and packet.duration > late:  # still on screen
+                packet.duration -= late
+                pts = dts = shift
+            elif packet.stream.type != "audio" or late > 2 * packet.duration:  # decoders of sound need a run-up
+                return False
         # Muxers refuse packets that do not come one after the other.
         dts = max(dts - shift, self._last.get(packet.stream_index, dts - shift - 1) + 1)
         packet.pts, packet.dts = max(pts - shift, dts), dts

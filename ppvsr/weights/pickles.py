@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import pickletools
 from collections.abc import Callable, Mapping
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -79,12 +80,11 @@ class Buffer(Held):
         self.value = _array(raw, dtype, shape, "F" if order == "F" else "C")
 
 
-class Latin1(bytes, StandIn):
+class Latin1(StandIn):
     """`_codecs.encode(text, "latin1")`: how bytes are spelt before pickle protocol 3."""
 
-    def __new__(cls, text: str, _encoding: str) -> Latin1:
-        """Encode `text`, always as Latin-1."""
-        return super().__new__(cls, text.encode("latin1"))
+    def __init__(self, text: str, _encoding: str) -> None:
+        self.text = text
 
 
 class Dictionary(dict, StandIn):
@@ -95,8 +95,15 @@ class Dictionary(dict, StandIn):
 
 
 def _array(raw: Any, dtype: Dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
-    data = raw.encode("latin1") if isinstance(raw, str) else raw  # a string of Python 2
+    text = raw.text if isinstance(raw, Latin1) else raw
+    data = _encoded(text) if isinstance(text, str) else text  # a bare string comes from Python 2
     return np.frombuffer(data, dtype.numpy()).reshape(shape, order=order)
+
+
+@cache
+def _encoded(text: str) -> bytes:
+    """Encode a text once, however often a pickle names it: a few bytes could otherwise fill the memory with copies."""
+    return text.encode("latin1")
 
 
 NUMPY: Allowed = {
@@ -157,4 +164,7 @@ def unpickle(file: BytesIO, path: Path, allowed: Allowed = NUMPY, storage: Calla
     names anything else, and all kinds of exceptions when it is damaged.
     """
     _check_claims(file)
-    return _Unpickler(file, path, allowed, storage).load()
+    try:
+        return _Unpickler(file, path, allowed, storage).load()
+    finally:
+        _encoded.cache_clear()

@@ -4,13 +4,15 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from ppvsr.cli.enhance import main
-from tests.films import make_film, streams
+from tests.films import make_film, pictures, streams
 
 ROOT = Path(__file__).parents[2]
 DOORS = ["applications/video-enhance.py", "applications/tools/video-enhance.py"]
@@ -112,6 +114,13 @@ REFUSALS = {
     "unknown codec": (["--codec", "libx246"], 2, "libx246"),
     "unknown pixel format": (["--pix-fmt", "yuv422q"], 2, "yuv422q"),
     "unknown container": (["--container", "avi"], 2, "avi"),
+    "weights nobody uses": (["--BasicVSR_weight", "small.safetensors"], 2, "BasicVSR, which is not asked for"),
+    "baseline with weights": (["--weights", "bi"], 2, "Bicubic has no weights"),
+    "film as avi": (["--output", "out.avi"], 2, "not as avi"),
+    "two containers": (["--output", "out.mp4", "--container", "mkv"], 2, "contradict"),
+    "a folder in the way": (["--output", "way.mp4", "--container", "auto"], 2, "is a folder"),
+    "pictures among others": (["--output", "others", "--container", "png"], 2, "not a folder of PNG only"),
+    "no input": (["--input", ""], 2, "has no name"),
     "the input itself": (["--output", "clip.mp4"], 2, "clip.mp4"),
     "overlap": (["--process_order", "PPMSVSR", "--num_frames", "4", "--overlap", "2"], 2, "--num_frames"),
     "no number": (["--num_frames", "many"], 2, "many"),
@@ -130,6 +139,10 @@ def room(tmp_path_factory):
     folder = tmp_path_factory.mktemp("room")
     make_film(folder / "clip.mp4", sound=True)
     (folder / "empty").mkdir()
+    for variant in ("Bicubic", "PPMSVSR"):
+        (folder / "way.mp4" / f"clip_{variant}.mp4").mkdir(parents=True)
+        (folder / "others" / f"clip_{variant}").mkdir(parents=True)
+        (folder / "others" / f"clip_{variant}" / "diary.txt").write_text("mine")
     (folder / "text.mp4").write_text("Dear diary,\n" * 100)
     (folder / "sound.wav").write_bytes(wav())
     whole = make_film(folder / "whole.mkv").read_bytes()
@@ -162,7 +175,11 @@ def test_bad_requests_get_one_line_and_leave_nothing(case, room, monkeypatch, ca
     assert {path: path.stat().st_mtime_ns for path in room.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("case", ["missing file", "unknown variant", "unknown codec", "text named mp4", "no number"])
+HEAVY = {"no device", "baseline with weights"}  # only Paddle knows its devices; and this one is for Bicubic alone
+WRONG_USE = [name for name, (_, code, _) in REFUSALS.items() if code == 2 and name not in HEAVY]
+
+
+@pytest.mark.parametrize("case", [*WRONG_USE, "text named mp4"])
 def test_wrong_use_is_answered_before_paddle_is_imported(case, room):
     arguments = REFUSALS[case][0]
     code = (
@@ -174,6 +191,38 @@ def test_wrong_use_is_answered_before_paddle_is_imported(case, room):
     command = [sys.executable, "-c", code, *full]
     done = subprocess.run(command, cwd=room, env=environment, capture_output=True, text=True)
     assert done.returncode == REFUSALS[case][1], done.stderr
+
+
+@pytest.mark.parametrize("inside", ["a.png", "."])
+def test_the_folder_of_the_input_is_never_replaced(inside, tmp_path, capsys):
+    folder = tmp_path / "a_Bicubic"
+    folder.mkdir()
+    for name, image in zip(("a.png", "b.png"), pictures(2), strict=True):
+        cv2.imwrite(str(folder / name), image)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    source = folder / inside if inside != "." else folder
+    output = tmp_path if inside != "." else tmp_path / "a_Bicubic"
+    run("--input", source, "--process_order", "Bicubic", "--output", output, "--container", "png")
+    assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_a_killed_run_leaves_nothing(tmp_path):
+    clip = make_film(tmp_path / "clip.mp4", 200, height=240, width=320)
+    command = [sys.executable, ROOT / DOORS[0], "--input", clip, "--process_order", "Bicubic", "--output", "out.mp4"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as running:
+        while not list(tmp_path.glob(".out.mp4*")):
+            assert running.poll() is None, running.stderr.read()
+            time.sleep(0.02)
+        running.terminate()
+        assert running.wait(30) == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", "| true", "2>&-", ">&-"])
+def test_nobody_listening_does_not_cost_the_film(redirection, clip, tmp_path):
+    command = f"{sys.executable} {ROOT / DOORS[0]} --input clip.mp4 --process_order Bicubic --output out.mp4"
+    subprocess.run(f"{command} {redirection}", shell=True, cwd=tmp_path, capture_output=True)
+    assert streams(tmp_path / "out.mp4")[0] == ("video", "h264", 192, 6)
 
 
 @pytest.mark.parametrize("door", DOORS)

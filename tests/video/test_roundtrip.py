@@ -117,6 +117,14 @@ def test_a_part_takes_its_sound_along(tmp_path):
     assert 1 <= last < 1.3
 
 
+@pytest.mark.parametrize("part", [{"start": Fraction(0)}, {"frames": 60}, {"frames": 10**6}], ids=str)
+def test_a_part_loses_nothing_of_its_first_sound(part, tmp_path):
+    """AAC needs the packet before the one that is heard; a part from the beginning sounds like the whole."""
+    source = make_film(tmp_path / "a.mp4", times=100, companions=[Sound(seconds=Fraction(4))])
+    wanted, (picture, heard) = starts(source), starts(enlarge(source, **part)[0])
+    assert abs((heard - picture) - (wanted[1] - wanted[0])) < Fraction(1, 1000)
+
+
 def test_all_tracks_languages_titles_and_dispositions(tmp_path):
     companions = [Sound(language="deu"), Sound(language="jpn", rate=44100), Subtitles(language="fra")]
     source = make_film(tmp_path / "a.mp4", companions=companions, metadata={"title": "Ein Titel", "artist": "jemand"})

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -258,3 +259,17 @@ def test_single_wrong_bytes_never_escape(tmp_path):
                 read(tmp_path / "a")
             except WeightsError:
                 continue
+
+
+def test_a_text_that_is_named_a_thousand_times_is_held_once(tmp_path):
+    """300 kB, encoded 2000 times, would be 600 MB."""
+    text = b"X" + struct.pack("<I", 300_000) + b"a" * 300_000 + b"q\x01"
+    named = b"c_codecs\nencode\nh\x01X" + struct.pack("<I", 6) + b"latin1\x86R"
+    path = tmp_path / "bomb.pdparams"
+    path.write_bytes(b"\x80\x02" + text + b"0](" + named * 2000 + b"e.")
+    tracemalloc.start()
+    with pytest.raises(WeightsError, match="not parameters by name"):
+        read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000
