@@ -94,7 +94,7 @@ def enhance_video(
         scale = math.prod(stage.variant.scale for stage in stages)
         size = info.width * scale, info.height * scale
         remarks = check_encoder(encoding, container, info, size)
-        check_target(path, container, make_folder=not dry_run)
+        check_target(path, container, make_folder=False)
         before = f"{info.width}x{info.height}, {_rate(info.rate)} frames a second"
         reporter.say(f"{info.path}: {before} -> {path}: {_size(size)}")
         for line in filter(None, [reason, *remarks, *film.notes, *map(str, stages)]):

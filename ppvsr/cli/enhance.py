@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(" ".join(str(error).split()), error.exit_code)
     except KeyboardInterrupt:
         return _fail("interrupted; nothing was written", INTERRUPTED)
+    except OSError as error:  # a path that cannot even be looked at
+        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}; choose another one", 2)
     except MemoryError:
         return _fail("out of memory: allow less with --memory, or shorten the windows with --num_frames", 1)
     except ModuleNotFoundError as error:

@@ -149,7 +149,8 @@ def usage(stream: av.VideoStream) -> Iterator[None]:
     """Say what was asked of an encoder that refuses to open."""
     context = stream.codec_context
     asked = f"--codec {context.name} with {context.pix_fmt} at {context.width}x{context.height}"
+    preset = f", --preset {context.options['preset']}" if "preset" in context.options else ""
     try:
         yield
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise UsageError(f"{asked}: the encoder refuses ({reason(error)}); choose another one") from error
+        raise UsageError(f"{asked}: the encoder refuses ({reason(error)}{preset}); choose another one") from error

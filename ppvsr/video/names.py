@@ -46,7 +46,7 @@ def partial_path(target: Path) -> Path:
 
 
 def check_target(target: Path, container: str, *, make_folder: bool = True) -> None:
-    """See that a result can appear at `target`; makes the folder that it will lie in. Raises UsageError."""
+    """See that a result can appear at `target`; with `make_folder`, make the folder for it. Raises UsageError."""
     if container == "png":
         if target.exists() and not (
             target.is_dir() and all(each.is_file() and each.suffix == ".png" for each in target.iterdir())
@@ -54,11 +54,11 @@ def check_target(target: Path, container: str, *, make_folder: bool = True) -> N
             raise UsageError(f"{target}: exists and is not a folder of PNG only; choose another --output")
     elif target.is_dir():
         raise UsageError(f"{target}: is a folder, but a film is to be written there; choose another --output")
-    if not make_folder:
-        return
+    folder = target.parent
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=target.parent):
+        if make_folder:
+            folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=next(each for each in (folder, *folder.parents) if each.exists())):
             pass
     except OSError as error:
         raise UsageError(f"{target}: cannot be written: {error.strerror}; choose another --output") from error

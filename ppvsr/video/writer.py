@@ -60,6 +60,8 @@ class FilmWriter:
         self._refused: Counter[int] = Counter()
         self._written = 0
         self._pts = -1
+        self._stop = 0  # where the last frame ends, in ticks
+        self._delay: int | None = None  # by which decoding precedes showing, in ticks
         self._end = Fraction(0)
 
     def __enter__(self) -> FilmWriter:
@@ -87,6 +89,7 @@ class FilmWriter:
             picture.pts = self._pts = max(round(frame.time / base), self._pts + 1)
             length = frame.duration or 1 / self._info.rate
             self._durations[picture.pts] = round(length / base)
+            self._stop = picture.pts + round(length / base)
             self._end = frame.time + length
             self._written += 1
             self._mux(self._stream.encode(picture))
@@ -135,6 +138,8 @@ class FilmWriter:
             packet.duration = self._durations.pop(packet.pts, packet.duration)
             if packet.dts is None or packet.dts > packet.pts:
                 packet.dts = packet.pts  # libx265 sometimes leaves it undefined in films of two frames
+            if self._delay is None:
+                self._delay = packet.pts - packet.dts
             self._copy(packet.dts * tick(packet))
             self._output.mux(packet)
 
@@ -152,7 +157,13 @@ class FilmWriter:
     def _finish(self) -> None:
         if not self._written:
             raise VideoError(f"{self._target}: not one frame was written")
-        self._mux(self._stream.encode(None))
+        packets = self._stream.encode(None)
+        for packet in packets[-1:]:
+            if self._container in ("mp4", "mov") and packet.dts is not None:  # the last dts tells where the film ends
+                delay = packets[0].pts - packets[0].dts if self._delay is None else self._delay
+                needed = min(self._stop - delay - packet.dts, self._stop - packet.pts)
+                self._durations[packet.pts] = max(self._durations.get(packet.pts, 0), needed)
+        self._mux(packets)
         self._copy(None if self._info.whole else self._end)
         self._output.close()
         self._check()

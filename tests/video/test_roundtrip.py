@@ -75,6 +75,21 @@ def test_variable_frame_rate_and_the_last_frames_duration(tmp_path):
         assert [frame.duration for frame in result][-1] == Fraction(1, 10)
 
 
+@pytest.mark.parametrize(
+    "delays", [(10, 20, 5, 30), (10, 20, 5, 25, 1, 1, 28, 10), (4,) * 9, (30, 1, 1, 1, 1, 1)], ids=str
+)
+def test_the_film_ends_when_its_last_frame_does_also_with_b_frames(delays, tmp_path):
+    instants = [Fraction(sum(delays[:n]), 100) for n in range(len(delays))]
+    base, last = Fraction(1, 16000), Fraction(delays[-1], 100)
+    source = make_film(tmp_path / "a.mp4", times=instants, options={"bf": "0"}, time_base=base, last=last)
+    target, _ = enlarge(source, encoding=Encoding())
+    assert times(target) == instants
+    with open_source(target) as result:
+        assert [frame.duration for frame in result][-1] == last
+    with av.open(str(target)) as film:
+        assert film.streams.video[0].duration * exact(film.streams.video[0].time_base) == instants[-1] + last
+
+
 @pytest.mark.parametrize("container", ["mkv", "webm"])
 def test_matroska_keeps_times_to_the_millisecond(container, tmp_path):
     source = make_film(tmp_path / "a.mp4", rate=Fraction(30000, 1001))
