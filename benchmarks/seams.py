@@ -1,7 +1,7 @@
 """Can one see where windows and tiles meet? PSNR between a film enhanced in pieces and enhanced whole.
 
     python benchmarks/seams.py [--variant PPMSVSR] [--weights bi] [--input demo/bee_160x90.mp4]
-                               [--windows 20:2 20:3 20:5] [--tiles 96x96]
+                               [--windows 20:2 20:3 20:5] [--tiles 96x90]
 
 Prints, for every window:overlap and every tile size, the mean and the worst frame in dB (the same picture: inf), and
 what the pieces cost. The defaults in ppvsr/weights/zoo.py must stay above 50 dB on average and

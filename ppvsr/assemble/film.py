@@ -77,7 +77,9 @@ def enhance_video(
     source: a film, a folder of images, or a pattern of images.  target: a film's name, or a folder for it.
     variant: one network of `ppvsr.VARIANTS`, or several that run one after the other.  weights: a row of the table or a
     file, for all of them, or a mapping from variant to that.  num_frames, overlap: the windows.  memory: bytes that may
-    be used.  rate: of a folder of images.  start, frames: seconds to leave out, frames to take.
+    be used.  rate: of a folder of images.  start, frames: seconds to leave out, frames to take.  device: "cpu", "gpu:1"
+    container: auto, mp4, mkv, mov, webm or png.  encoding: an `ppvsr.video.encoder.Encoding`.  dry_run: only plan.
+    reporter: hears the lines that the command prints, and the progress.
 
     The target appears when it is complete. Raises UsageError for what cannot be done, before Paddle is imported;
     VideoError, WeightsError and PpvsrError for what fails later.

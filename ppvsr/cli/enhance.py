@@ -113,7 +113,9 @@ def _parser() -> Parser:
 def _add_network_options(parser: Parser) -> None:
     group = parser.add_argument_group("network")
     group.add_argument(
-        "--weights", metavar="NAME|PATH", help="a row of the weights table (bi, official, ...) or a file"
+        "--weights",
+        metavar="NAME|PATH",
+        help="bi, official, ... or a file; PaddleGAN's --<VARIANT>_weight PATH works, too",
     )
     for name in (*VARIANTS, *ALIASES):
         if (variant := VARIANTS[ALIASES.get(name, name)]).arch:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ppvsr.cli.enhance import main
+from ppvsr.weights.zoo import VARIANTS
 from tests.films import make_film, pictures, streams
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,8 @@ def test_ppmsvsr_runs_without_network_and_says_which_weights(clip, tmp_path, cap
     assert streams(tmp_path / "o.mkv")[0] == ("video", "h264", 192, 2)
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if line.startswith("PPMSVSR: weights")]
-    assert "PPMSVSRSmall" in line and "dB" in line and "--weights official" in line
+    row = VARIANTS["PPMSVSR"].pick()
+    assert row.quality in line and (row.variant or "PPMSVSR") in line and "--weights official" in line
     assert "windows of" in out and "memory" in out
 
 
