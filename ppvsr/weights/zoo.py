@@ -14,8 +14,8 @@ from ppvsr.errors import UsageError
 
 PADDLEGAN = "https://paddlegan.bj.bcebos.com/models/"
 MMAGIC = "https://download.openmmlab.com/mmediting/restorers/"
-REDS_BI, VIMEO_BI, VIMEO_BD = "REDS4, bicubic, RGB", "Vimeo-90K-T, bicubic, Y", "Vimeo-90K-T, blur, Y"
-UDM10_BD, VID4_BI, VID4_BD = "UDM10, blur, Y", "Vid4, bicubic, Y", "Vid4, blur, Y"
+REDS_BI, VIMEO_BD = "REDS4, bicubic, RGB", "Vimeo-90K-T, blur, Y"
+UDM10_BD, VID4_BD = "UDM10, blur, Y", "Vid4, blur, Y"
 
 
 @dataclass(frozen=True)
