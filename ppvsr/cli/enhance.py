@@ -3,60 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-import traceback
 from collections.abc import Sequence
-from typing import NoReturn
 
 from ppvsr import __version__
-from ppvsr.cli.progress import Console, interruptible
+from ppvsr.cli.command import Parser, fail, run_command
+from ppvsr.cli.progress import Console
 from ppvsr.cli.values import memory, moment, natural, positive, rate
-from ppvsr.errors import PpvsrError, UsageError
+from ppvsr.errors import UsageError
 from ppvsr.weights.zoo import ALIASES, VARIANTS
 
+NAME = "ppvsr-enhance"
 EXAMPLES = """
 examples:
   video-enhance.py --input clip.mp4 --process_order PPMSVSR --output output_dir
   video-enhance.py --input clip.mkv --process_order Bicubic --output big.mkv --start 1:30 --frames 100 --crf 20
   video-enhance.py --input frames/%08d.png --process_order BasicVSR --BasicVSR_weight mine.pdparams --container png
 """
-INTERRUPTED = 130  # what shells expect after Ctrl-C
-
-
-class Parser(argparse.ArgumentParser):
-    """Argument errors are one line, like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what the command line turns into one line and exit code 2."""
-        raise UsageError(f"{message}; see --help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 (failed, or the source was damaged) or 2 (wrong use)."""
-    try:
-        with interruptible():
-            return _run(_parser().parse_args(argv))
-    except PpvsrError as error:
-        return _fail(" ".join(str(error).split()), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("interrupted; nothing was written", INTERRUPTED)
-    except OSError as error:  # a path that cannot even be looked at
-        return _fail(f"{error.filename or 'input or output'}: {error.strerror or error}; choose another one", 2)
-    except MemoryError:
-        return _fail("out of memory: allow less with --memory, or shorten the windows with --num_frames", 1)
-    except ModuleNotFoundError as error:
-        return _fail(f"the Python package {error.name!r} is missing: pip install -r requirements.txt", 1)
-    except Exception as error:  # a bug of ours: still one line, but the traceback can be had
-        if "PPVSR_DEBUG" in os.environ:
-            traceback.print_exc()
-        first = (str(error).strip() or "no message").splitlines()[0]
-        return _fail(f"unexpected {type(error).__name__}: {first} (PPVSR_DEBUG=1 shows where)", 1)
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"ppvsr-enhance: {message}", file=sys.stderr)
-    return code
+    return run_command(NAME, _parser, _run, argv)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -85,7 +52,7 @@ def _run(args: argparse.Namespace) -> int:
             reporter=console,
         )
     if result.damage:
-        return _fail(f"{args.input}: the source is damaged: {result.damage}", 1)
+        return fail(NAME, f"{args.input}: the source is damaged: {result.damage}", 1)
     return 0
 
 

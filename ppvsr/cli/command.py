@@ -1,0 +1,69 @@
+"""What all commands share: argument errors and failures are one line and an exit code, Ctrl-C leaves nothing behind."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from ppvsr.cli.progress import interruptible
+from ppvsr.errors import ConfigError, PpvsrError, UsageError
+
+INTERRUPTED = 130  # what shells expect after Ctrl-C
+
+
+class Parser(argparse.ArgumentParser):
+    """Argument errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what the command line turns into one line and exit code 2."""
+        raise UsageError(f"{message}; see --help")
+
+
+def run_command(
+    name: str,
+    parser: Callable[[], argparse.ArgumentParser],
+    body: Callable[[argparse.Namespace], int],
+    argv: Sequence[str] | None,
+    *,
+    interrupted: str = "nothing was written",
+    memory: str = "allow less with --memory, or shorten the windows with --num_frames",
+) -> int:
+    """Parse the arguments, run the body and return its exit code; whatever goes wrong becomes one line on stderr.
+
+    Exit codes: the body's, 1 (failed), 2 (wrong use), 130 (Ctrl-C).  interrupted, memory: what to say after Ctrl-C and
+    when the memory is used up.
+    """
+    try:
+        with interruptible():
+            return body(parser().parse_args(argv))
+    except PpvsrError as error:
+        return fail(name, _line(error), error.exit_code)
+    except KeyboardInterrupt:
+        return fail(name, f"interrupted; {interrupted}", INTERRUPTED)
+    except OSError as error:  # a path that cannot even be looked at
+        return fail(name, f"{error.filename or 'input or output'}: {error.strerror or error}; choose another one", 2)
+    except MemoryError:
+        return fail(name, f"out of memory: {memory}", 1)
+    except ModuleNotFoundError as error:
+        return fail(name, f"the Python package {error.name!r} is missing: pip install -r requirements.txt", 1)
+    except Exception as error:  # a bug of ours: still one line, but the traceback can be had
+        if "PPVSR_DEBUG" in os.environ:
+            traceback.print_exc()
+        first = (str(error).strip() or "no message").splitlines()[0]
+        return fail(name, f"unexpected {type(error).__name__}: {first} (PPVSR_DEBUG=1 shows where)", 1)
+
+
+def fail(name: str, message: str, code: int) -> int:
+    """Print the line and return the exit code."""
+    print(f"{name}: {message}", file=sys.stderr)
+    return code
+
+
+def _line(error: PpvsrError) -> str:
+    """Return the message in one line; the problems of a config keep a line each, because each is a place to mend."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    return "\n  ".join(lines) if isinstance(error, ConfigError) else " ".join(lines)
