@@ -29,13 +29,14 @@ setup(
     extras_require={
         "cpu": ["paddlepaddle>=3.0"],
         "gpu": ["paddlepaddle-gpu>=3.0"],  # only on Paddle's own package index, see the README
-        "train": ["tensorboardX>=2.6"],
+        "train": ["tensorboardX>=2.6", "matplotlib>=3.7"],
         "dev": requirements("requirements-dev.txt"),
     },
     entry_points={
         "console_scripts": [
             "ppvsr-enhance = ppvsr.cli.enhance:main",
             "ppvsr-train = ppvsr.cli.train:main",
+            "ppvsr-evaluate = ppvsr.cli.evaluate:main",
         ]
     },
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from paddle.nn import Layer
 
 from ppvsr.archs.basicvsr import BasicVSR
@@ -9,6 +12,17 @@ from ppvsr.archs.basicvsr_pp import BasicVSRPlusPlus
 from ppvsr.archs.edvr import EDVRNet
 from ppvsr.archs.iconvsr import IconVSR
 from ppvsr.archs.msvsr import MSVSR
+from ppvsr.data import degrade, steps, transforms
+from ppvsr.data.folders import VSRFolderDataset, VSRREDSMultipleGTDataset, VSRVimeo90KDataset
+from ppvsr.data.repeat import RepeatDataset
+from ppvsr.data.videos import VideoFolderDataset
+from ppvsr.losses import CharbonnierLoss, L1Loss, MSELoss
+from ppvsr.metrics import PSNR, SSIM
+from ppvsr.schedules import CosineAnnealingRestartLR, LinearDecay, MultiStepDecay
+from ppvsr.train.optimizers import adam, adamw, momentum, rmsprop, sgd
+from ppvsr.train.task import basic_vsr, multi_stage_vsr
+
+Table = dict[str, Callable[..., Any]]
 
 ARCHS: dict[str, type[Layer]] = {
     "MSVSR": MSVSR,
@@ -16,4 +30,48 @@ ARCHS: dict[str, type[Layer]] = {
     "IconVSR": IconVSR,
     "BasicVSRPlusPlus": BasicVSRPlusPlus,
     "EDVRNet": EDVRNet,
+}
+TASKS: Table = {"MultiStageVSRModel": multi_stage_vsr, "BasicVSRModel": basic_vsr}
+LOSSES: Table = {"CharbonnierLoss": CharbonnierLoss, "L1Loss": L1Loss, "MSELoss": MSELoss}
+METRICS: Table = {"PSNR": PSNR, "SSIM": SSIM}
+SCHEDULES: Table = {
+    "CosineAnnealingRestartLR": CosineAnnealingRestartLR,
+    "MultiStepDecay": MultiStepDecay,
+    "LinearDecay": LinearDecay,
+}
+OPTIMIZERS: Table = {"Adam": adam, "AdamW": adamw, "SGD": sgd, "Momentum": momentum, "RMSProp": rmsprop}
+DATASETS: Table = {
+    "RepeatDataset": RepeatDataset,
+    "VSRREDSMultipleGTDataset": VSRREDSMultipleGTDataset,
+    "VSRVimeo90KDataset": VSRVimeo90KDataset,
+    "VSRFolderDataset": VSRFolderDataset,
+    "VideoFolderDataset": VideoFolderDataset,
+}
+STEPS: Table = {
+    each.__name__: each for each in (steps.GetNeighboringFramesIdx, steps.ReadImageSequence, steps.Transforms)
+}
+TRANSFORMS: Table = {
+    each.__name__: each
+    for each in (
+        transforms.SRPairedRandomCrop,
+        transforms.PairedRandomHorizontalFlip,
+        transforms.PairedRandomVerticalFlip,
+        transforms.PairedRandomTransposeHW,
+        transforms.RandomTemporalReverse,
+        transforms.TransposeSequence,
+        transforms.MirrorVideoSequence,
+        transforms.NormalizeSequence,
+    )
+}
+DEGRADATIONS: Table = {
+    each.__name__: each
+    for each in (degrade.Blur, degrade.Resize, degrade.Noise, degrade.JPEG, degrade.H264, degrade.BI, degrade.BD)
+}
+NESTED: dict[str, Mapping[str, Callable[..., Any]]] = {  # the keys that hold a node, or a list of them, at any depth
+    "generator": ARCHS,
+    "pixel_criterion": LOSSES,
+    "dataset": DATASETS,
+    "preprocess": STEPS,
+    "pipeline": TRANSFORMS,
+    "degradation": DEGRADATIONS,
 }

@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
+
+IDENTICAL = 100.0  # dB that two equal pictures count for in a mean, where infinity would drown all others
+TAPS = 11  # of SSIM's window, a Gaussian
+STRIP = 48  # rows at a time: what SSIM computes in between stays in the processor's cache
+
+
+@dataclass(frozen=True)
+class PSNR:
+    """`psnr` with its options, under the names of the YAML files; infinite for equal pictures."""
+
+    crop_border: int = 0
+    input_order: Literal["HWC"] = "HWC"
+    test_y_channel: bool = False
+
+    def __call__(self, image: Picture, truth: Picture) -> float:
+        """Measure a picture against the truth, both RGB (h, w, 3)."""
+        return psnr(image, truth, crop_border=self.crop_border, y=self.test_y_channel)
+
+
+@dataclass(frozen=True)
+class SSIM:
+    """`ssim` with its options, under the names of the YAML files."""
+
+    crop_border: int = 0
+    input_order: Literal["HWC"] = "HWC"
+    test_y_channel: bool = False
+
+    def __call__(self, image: Picture, truth: Picture) -> float:
+        """Measure a picture against the truth, both RGB (h, w, 3)."""
+        return ssim(image, truth, crop_border=self.crop_border, y=self.test_y_channel)
 
 
 def luma(image: Picture) -> NDArray[np.float64]:
@@ -15,33 +48,77 @@ def luma(image: Picture) -> NDArray[np.float64]:
 
 
 def psnr(image: Picture, truth: Picture, *, crop_border: int = 0, y: bool = False) -> float:
-    """Peak signal-to-noise ratio in dB of two RGB (h, w, 3) uint8 pictures; infinite when they are equal."""
-    a, b = _prepare(image, crop_border, y), _prepare(truth, crop_border, y)
-    error = float(np.mean((a - b) ** 2))
+    """Peak signal-to-noise ratio in dB of two RGB (h, w, 3) uint8 pictures; infinite when they are equal.
+
+    Raises ValueError for pictures of different sizes, and when cutting the border leaves nothing.
+    """
+    a, b = _inner(image, truth, crop_border)
+    error = float(np.mean((_samples(a, y) - _samples(b, y)) ** 2))
     return float("inf") if error == 0 else float(20 * np.log10(255.0 / np.sqrt(error)))
 
 
 def ssim(image: Picture, truth: Picture, *, crop_border: int = 0, y: bool = False) -> float:
-    """Structural similarity (Wang et al. 2004; 11-tap Gaussian, sigma 1.5, valid area), mean over the channels."""
-    a, b = _prepare(image, crop_border, y), _prepare(truth, crop_border, y)
-    channels = [(a, b)] if y else [(a[..., c], b[..., c]) for c in range(a.shape[2])]
-    return float(np.mean([_ssim_channel(p, q) for p, q in channels]))
+    """Structural similarity (Wang et al. 2004; 11-tap Gaussian, sigma 1.5, valid area), mean over the channels.
+
+    Raises ValueError for pictures of different sizes, and when cutting the border leaves less than 11x11 pixels.
+    """
+    a, b = _inner(image, truth, crop_border, smallest=TAPS)
+    height = a.shape[0] - TAPS + 1  # of the valid area
+    means = []
+    for top in range(0, height, STRIP):
+        rows = slice(top, min(top + STRIP, height) + TAPS - 1)
+        means.append(_similarity(_samples(a[rows], y), _samples(b[rows], y)).mean(axis=(1, 2)))
+    return float(np.mean(np.concatenate(means)))
 
 
-def _prepare(image: Picture, border: int, y: bool) -> NDArray[np.float64]:
-    inner = image[border : image.shape[0] - border, border : image.shape[1] - border]
-    return luma(inner) if y else inner.astype(np.float64)
+def _inner(image: Picture, truth: Picture, border: int, smallest: int = 1) -> tuple[Picture, Picture]:
+    """Return both without their borders. Raises ValueError, see `psnr` and `ssim`."""
+    if image.shape != truth.shape:
+        raise ValueError(f"a picture of {_size(image)} cannot be measured against one of {_size(truth)}")
+    if border < 0 or min(image.shape[:2]) - 2 * border < smallest:
+        least = f"{smallest}x{smallest} pixels are needed"
+        raise ValueError(f"crop_border {border} does not leave enough of pictures of {_size(image)}: {least}")
+    inner = (slice(border, image.shape[0] - border), slice(border, image.shape[1] - border))
+    return image[inner], truth[inner]
 
 
-def _ssim_channel(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def _samples(image: Picture, y: bool) -> NDArray[np.float64]:
+    """Return what is measured, (h, w, 1) for Y and (h, w, 3) for RGB."""
+    return luma(image)[..., None] if y else image.astype(np.float64)
+
+
+def _similarity(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the map of similarities (h, w, c), all channels at once, without the 5 pixels at each edge.
+
+    In place wherever possible: passes over fresh memory cost more than the arithmetic.
+    """
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    kernel = cv2.getGaussianKernel(11, 1.5)
+    kernel = cv2.getGaussianKernel(TAPS, 1.5)
+    edge = TAPS // 2
 
     def blur(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(cv2.sepFilter2D(x, -1, kernel, kernel))[5:-5, 5:-5]
+        blurred = np.asarray(cv2.sepFilter2D(x, -1, kernel, kernel)).reshape(x.shape)  # OpenCV drops an axis of 1
+        return blurred[edge:-edge, edge:-edge]
 
-    mean_a, mean_b = blur(a), blur(b)
-    var_a, var_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
-    covariance = blur(a * b) - mean_a * mean_b
-    similarity = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    return float(np.mean(similarity / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))))
+    energy = a * a
+    energy += b * b
+    mean_a, mean_b, covariance, variances = blur(a), blur(b), blur(a * b), blur(energy)  # of a, plus of b
+    product = mean_a * mean_b
+    mean_a *= mean_a
+    mean_b *= mean_b
+    squares = mean_a
+    squares += mean_b
+    covariance -= product
+    variances -= squares
+    product *= 2
+    covariance *= 2
+    for term, constant in ((product, c1), (covariance, c2), (squares, c1), (variances, c2)):
+        term += constant
+    product *= covariance
+    squares *= variances
+    product /= squares
+    return product
+
+
+def _size(image: Picture) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"

@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "framework": {"errors"},
     "windows": set(),
     "resize": set(),
+    "flicker": set(),
     "losses": set(),
     "metrics": set(),
     "schedules": set(),
@@ -26,10 +27,13 @@ MAY_IMPORT = {
     "runtime": {"archs", "errors"},
     "export": {"archs", "weights", "errors"},
     "weights": {"errors"},
-    "train": {"data", "losses", "metrics", "weights", "errors"},
+    "train": {"data", "losses", "metrics", "flicker", "weights", "errors"},
     "enhance": {"video", "windows", "resize", "runtime", "errors"},
-    "catalog": {"archs", "data", "losses", "metrics", "schedules", "train", "weights"},
-    "assemble": {"catalog", "config", "train", "data", "weights", "enhance", "video", "framework", "errors"},
+    "catalog": {"archs", "data", "losses", "metrics", "flicker", "schedules", "train", "weights"},
+    "assemble": {
+        "catalog", "config", "archs", "ops", "train", "data", "weights", "enhance", "video", "flicker", "resize", "framework",
+        "errors",
+    },  # fmt: skip
     "cli": {"assemble", "config", "weights", "video", "errors"},
 }
 NO_PADDLE = {"__init__", "config", "video", "errors", "windows", "resize", "cli"}

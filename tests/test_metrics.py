@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ppvsr.metrics import psnr, ssim
+from ppvsr.metrics import PSNR, SSIM, psnr, ssim
 
 TOLERANCE = 1e-5  # dB: the references compute in float32
 
@@ -47,3 +47,57 @@ def test_extremes():
     black, white = (np.full((16, 16, 3), value, np.uint8) for value in (0, 255))
     assert psnr(black, white) == 0
     assert psnr(white, white) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("y", "expected_psnr", "expected_ssim"), [(False, 6.054729, 0.8018928), (True, 7.376651, 0.8326567)]
+)
+def test_equals_mindediting(y, expected_psnr, expected_ssim):
+    ones, halves = (np.full((16, 16, 3), value, np.uint8) for value in (255, 128))  # 1 and 0.5, times 255, rounded
+    assert psnr(ones, halves, y=y) == pytest.approx(expected_psnr, abs=TOLERANCE)
+    assert ssim(ones, halves, y=y) == pytest.approx(expected_ssim, abs=TOLERANCE)
+
+
+def direct_ssim(a, b):
+    """SSIM of one channel as it is defined, window by window."""
+    distance = np.arange(-5, 6) ** 2
+    weights = np.exp(-(distance[:, None] + distance[None]) / (2 * 1.5**2))
+    weights /= weights.sum()
+    values = []
+    for top in range(a.shape[0] - 10):
+        for left in range(a.shape[1] - 10):
+            p, q = (x[top : top + 11, left : left + 11].astype(float) for x in (a, b))
+            mp, mq = (weights * p).sum(), (weights * q).sum()
+            vp, vq = (weights * (p - mp) ** 2).sum(), (weights * (q - mq) ** 2).sum()
+            cov = (weights * (p - mp) * (q - mq)).sum()
+            c1, c2 = 2.55**2, 7.65**2
+            values.append((2 * mp * mq + c1) * (2 * cov + c2) / ((mp**2 + mq**2 + c1) * (vp + vq + c2)))
+    return np.mean(values)
+
+
+@pytest.mark.parametrize("height", [11, 30, 58, 59])  # around the strips that it is computed in
+def test_ssim_is_its_definition_in_strips_of_any_height(height):
+    rng = np.random.default_rng(height)
+    a = rng.integers(0, 256, (height, 17, 3), dtype=np.uint8)
+    b = np.clip(a + rng.integers(-30, 31, a.shape), 0, 255).astype(np.uint8)
+    expected = np.mean([direct_ssim(a[..., c], b[..., c]) for c in range(3)])
+    assert ssim(a, b) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("crop", [0, 4])
+@pytest.mark.parametrize("y", [False, True])
+def test_the_classes_of_the_configs_are_the_functions(pair, crop, y):
+    options = {"crop_border": crop, "input_order": "HWC", "test_y_channel": y}
+    assert PSNR(**options)(*pair) == psnr(*pair, crop_border=crop, y=y)
+    assert SSIM(**options)(*pair) == ssim(*pair, crop_border=crop, y=y)
+    assert PSNR()(*pair) == psnr(*pair) and SSIM()(*pair) == ssim(*pair)
+
+
+def test_pictures_that_cannot_be_measured_are_refused(pair):
+    a, b = pair
+    with pytest.raises(ValueError, match="40x32 cannot be measured against one of 39x32"):
+        psnr(a, b[:, 1:])
+    with pytest.raises(ValueError, match="crop_border 16 does not leave enough of pictures of 40x32: 1x1 pixels"):
+        psnr(a, b, crop_border=16)
+    with pytest.raises(ValueError, match="crop_border 11 does not leave enough of pictures of 40x32: 11x11 pixels"):
+        ssim(a, b, crop_border=11)

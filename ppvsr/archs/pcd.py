@@ -8,7 +8,7 @@ import paddle.nn.functional as F
 from paddle import Tensor
 
 from ppvsr.archs.blocks import conv3x3, lrelu
-from ppvsr.ops.deform import TAPS, DeformConv2D
+from ppvsr.ops.deform import TAPS, DeformConv2D, offset_conv
 from ppvsr.ops.resample import upsample
 
 LEVELS = (3, 2, 1)  # coarse to fine
@@ -19,8 +19,7 @@ class DeformPack(nn.Layer):
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
-        zero = nn.initializer.Constant(0.0)
-        self.conv_offset_mask = nn.Conv2D(channels, 3 * TAPS * groups, 3, padding=1, weight_attr=zero)
+        self.conv_offset_mask = offset_conv(channels, groups)
         self.dcn = DeformConv2D(channels, channels, groups)
 
     def forward(self, x: Tensor, hints: Tensor) -> Tensor:

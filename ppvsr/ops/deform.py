@@ -100,8 +100,14 @@ def offset_net(in_channels: int, channels: int, groups: int) -> nn.Sequential:
     layers: list[nn.Layer] = []
     for width in (in_channels, channels, channels):
         layers += [nn.Conv2D(width, channels, 3, padding=1), nn.LeakyReLU(0.1)]
-    zero = nn.initializer.Constant(0.0)
-    return nn.Sequential(*layers, nn.Conv2D(channels, 3 * TAPS * groups, 3, padding=1, weight_attr=zero))
+    return nn.Sequential(*layers, offset_conv(channels, groups))
+
+
+def offset_conv(channels: int, groups: int) -> nn.Conv2D:
+    """Make the convolution that predicts the offsets and masks of all taps; it starts at zero, and stays so in resets."""
+    conv = nn.Conv2D(channels, 3 * TAPS * groups, 3, padding=1, weight_attr=nn.initializer.Constant(0.0))
+    conv.keeps_initial_weights = True
+    return conv
 
 
 def predict_offset(net: nn.Sequential, hints: Tensor) -> tuple[Tensor, Tensor]:

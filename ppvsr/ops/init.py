@@ -10,9 +10,9 @@ import paddle.nn as nn
 def reset_weights(net: nn.Layer) -> None:
     """Draw the weights of every layer from U(-1 / sqrt(fan_in), 1 / sqrt(fan_in)), as PaddleGAN does before training.
 
-    Layers whose class says `keeps_initial_weights` (residual blocks, upsampling, parts that are loaded pretrained) stay
-    as they were built, with all that is in them. The convolutions that predict offsets, built with zeros, do not:
-    published models started from random offsets.
+    Layers that say `keeps_initial_weights` (residual blocks, upsampling, parts that are loaded pretrained, and the
+    convolutions that predict offsets) stay as they were built, with all that is in them. PaddleGAN loses the zeros that
+    offsets should start from; here they stay: before training, an alignment follows the flow.
     """
     if getattr(net, "keeps_initial_weights", False):
         return

@@ -47,6 +47,36 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
         return {name: np.array(array, order="C") for name, array in arrays.items()}
 
 
+def read_entries(path: str | Path) -> dict[str, Any]:
+    """Return the entries of a file that holds more than weights, such as a training checkpoint, by name.
+
+    An entry that is a mapping becomes its arrays by name, whatever else it holds left out; an array becomes an array;
+    others stay as they are. Executes nothing; raises WeightsError as `read` does.
+    """
+    path = Path(path)
+    with _told_apart(path):
+        _check_size(path, path.stat().st_size)
+        tree = _tree(path)
+        if not isinstance(tree, Mapping):
+            raise WeightsError(f"{path}: holds a {type(tree).__name__}, not entries by name")
+        entries = {str(name): _entry(value) for name, value in tree.items()}
+        _check_size(path, sum(_bytes(entry) for entry in entries.values()))
+        return entries
+
+
+def _entry(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): array for name, inner in value.items() if (array := _array(inner)) is not None}
+    array = _array(value)
+    return value if array is None else array
+
+
+def _bytes(entry: Any) -> int:
+    if isinstance(entry, dict):
+        return sum(map(_bytes, entry.values()))
+    return entry.nbytes if isinstance(entry, np.ndarray) else 0
+
+
 @contextmanager
 def _told_apart(path: Path) -> Iterator[None]:
     """Turn whatever goes wrong while reading `path` into one line for the user."""

@@ -20,13 +20,13 @@ SHOWN = 8  # differences of one kind
 BUFFERS = {"mean", "std"}  # of flow networks: constants, which not every file holds
 
 
-def load_weights(net: Layer, source: str | Path | Mapping[str, np.ndarray]) -> None:
+def load_weights(net: Layer, source: str | Path | Mapping[str, np.ndarray], *, where: str = "weights") -> None:
     """Fill `net` with the weights of a file, or with arrays by name; the naming may be any that `legacy` knows.
 
-    Every parameter must be there, with its shape, and nothing else; values become float32. Raises WeightsError, and
-    then has not touched the network.
+    where: what messages call arrays by name. Every parameter must be there, with its shape, and nothing else; values
+    become float32. Raises WeightsError, and then has not touched the network.
     """
-    arrays, where = (source, "weights") if isinstance(source, Mapping) else (read(source), str(source))
+    arrays, where = (source, where) if isinstance(source, Mapping) else (read(source), str(source))
     arrays = to_ours(arrays)
     state = net.state_dict()
     wanted = {name: tuple(tensor.shape) for name, tensor in state.items()}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from ppvsr.errors import UsageError, WeightsError
+from ppvsr.errors import UsageError
+from ppvsr.weights.atomic import replace_file
 from ppvsr.weights.legacy import to_ours, to_paddlegan
 
 Arrays = Mapping[str, np.ndarray]
@@ -50,21 +50,7 @@ def save(
         ".npz": _write_npz,
         ".pdparams": _write_pdparams,
     }
-    _replace(path, partial(writers[path.suffix], named))
-
-
-def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Write a file beside `path` and let it take that name when it is complete."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            with unfinished.open("xb") as file:
-                write(file)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be written: {error.strerror or error}") from error
+    replace_file(path, partial(writers[path.suffix], named))
 
 
 def _write_safetensors(arrays: Arrays, file: BinaryIO, metadata: dict[str, str]) -> None:
@@ -78,5 +64,9 @@ def _write_npz(arrays: Arrays, file: BinaryIO) -> None:
 
 
 def _write_pdparams(arrays: Arrays, file: BinaryIO) -> None:
-    data = pickle.dumps({"generator": dict(arrays)}, protocol=2)
-    file.write(data.replace(*NUMPY_2_TO_ANY, 1))
+    write_pickle({"generator": dict(arrays)}, file)
+
+
+def write_pickle(tree: Mapping[str, Any], file: BinaryIO) -> None:
+    """Pickle plain values and arrays so that numpy 1 and 2, PaddlePaddle and PaddleGAN can all read them."""
+    file.write(pickle.dumps(tree, protocol=2).replace(*NUMPY_2_TO_ANY, 1))

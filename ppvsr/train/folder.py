@@ -1,0 +1,54 @@
+"""The folder of one run: its name, and files in it that are complete or not there."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+
+from ppvsr.errors import UsageError
+from ppvsr.train.ranks import Ranks
+
+
+def make_run_folder(output_dir: Path, stem: str, *, at: datetime, ranks: Ranks | None = None) -> Path:
+    """Make `<output_dir>/<stem>-YYYY-MM-DD-HH-MM` and return it, the same one on every rank.
+
+    stem: the config's name without ending.  at: when the run began.  A second run in that minute gets `-2` behind it,
+    the next `-3`, and so on, also when both start at the same moment. All ranks must call this; rank 0 makes it.
+    Raises UsageError, on every rank, when it cannot be made.
+    """
+    ranks = ranks or Ranks()
+    made = _make(output_dir, f"{stem}-{at:%Y-%m-%d-%H-%M}") if ranks.main else None
+    made = ranks.share(made)
+    if isinstance(made, str):
+        raise UsageError(made)
+    assert isinstance(made, Path)
+    return made
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file beside `path` and let it take that name when it is complete; raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _make(output_dir: Path, name: str) -> Path | str:
+    """Return the folder, or why there is none: what rank 0 raised alone would leave the others waiting."""
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            folder = output_dir / (name if number == 1 else f"{name}-{number}")
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            return folder
+    except OSError as error:
+        return f"output_dir: {output_dir}: cannot be made or written: {error.strerror}; choose another place"
+    raise AssertionError("count() ends")

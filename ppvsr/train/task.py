@@ -1,0 +1,79 @@
+"""What is trained: a network, its losses, and which of its parts rest at first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import paddle
+from paddle import Tensor
+from paddle.nn import Layer
+
+from ppvsr.errors import ConfigError
+from ppvsr.train.freeze import FlowPolicy
+
+Criterion = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network and what it learns.
+
+    criterion: output, truth → scalar; its `reduction` says whether losses of several batches are averaged or summed.
+    names: of the losses of the network's last outputs, in order; other outputs have none.
+    """
+
+    net: Layer
+    criterion: Criterion
+    names: tuple[str, ...]
+    policy: FlowPolicy
+
+    @property
+    def summed(self) -> bool:
+        """Whether the loss of two batches is the sum of their losses, not the mean."""
+        return getattr(self.criterion, "reduction", "mean") == "sum"
+
+    def losses(self, lq: Tensor, gt: Tensor) -> dict[str, Tensor]:
+        """Return the losses by name, float32, for clips (b, t, 3, h, w) and (b, t, 3, s h, s w), uint8 or floats."""
+        outputs = self.net(unit(lq))[-len(self.names) :]
+        truth = unit(gt)
+        with paddle.amp.auto_cast(enable=False):
+            losses = [self.criterion(output.astype("float32"), truth) for output in outputs]
+        return dict(zip(self.names[-len(outputs) :], losses, strict=True))
+
+
+def unit(clip: Tensor) -> Tensor:
+    """Bring bytes to [0, 1], on the device; floats are left as they are."""
+    return clip.astype("float32") / 255 if clip.dtype == paddle.uint8 else clip
+
+
+def multi_stage_vsr(
+    *, generator: Layer, pixel_criterion: Criterion, fix_iter: int | bool = 0, to_static: bool = False
+) -> Task:
+    """Make PaddleGAN's `MultiStageVSRModel`: a loss on the auxiliary output, if there is one, and on the final one.
+
+    fix_iter: steps that the flow network rests; 0, false and negative numbers mean none. Then it learns at a quarter of
+    the rate. Raises ConfigError for `to_static`, which Paddle 3.3 cannot do with these networks.
+    """
+    if to_static:
+        raise ConfigError(
+            "model.to_static: only false; Paddle 3.3 can turn none of these networks into a static one for training"
+        )
+    policy = FlowPolicy(frozen_steps=_frozen_steps(fix_iter), lr_mult=0.25)
+    return Task(generator, pixel_criterion, ("loss_pix_stage2", "loss_pix"), policy)
+
+
+def basic_vsr(*, generator: Layer, pixel_criterion: Criterion, fix_iter: int | bool = 0, lr_mult: float = 1.0) -> Task:
+    """Make PaddleGAN's `BasicVSRModel`: a loss on the final output.
+
+    fix_iter: steps that the flow network and IconVSR's EDVR rest; 0, false and negative numbers mean none.
+    lr_mult: factor of the flow network's learning rate.
+    """
+    policy = FlowPolicy(frozen_steps=_frozen_steps(fix_iter), lr_mult=lr_mult, also_frozen=("edvr",))
+    return Task(generator, pixel_criterion, ("loss_pixel",), policy)
+
+
+def _frozen_steps(fix_iter: int | bool) -> int:
+    if fix_iter is True:
+        raise ConfigError("model.fix_iter: true says not for how many steps; give a number, or false")
+    return max(0, int(fix_iter))

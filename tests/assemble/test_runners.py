@@ -1,0 +1,125 @@
+"""Runners: clips in, enlarged frames out, one for one."""
+
+import numpy as np
+import paddle
+import pytest
+
+from ppvsr.assemble.runners import as_it_is, bicubic_runner, mirrored_runner, network_runner, variant_runner
+from ppvsr.data.frames import ArrayFrames
+from ppvsr.errors import UsageError
+from ppvsr.resize import resize
+
+
+class Nearest(paddle.nn.Layer):
+    """Repeats every pixel four times, adds what depends on a frame's place, and remembers what it was given."""
+
+    scale, min_size, size_multiple = 4, 8, 4
+
+    def __init__(self, slope=0.0):
+        super().__init__()
+        self.slope, self.seen = slope, []
+
+    def forward(self, lq):
+        self.seen.append((lq.shape[1], self.training))
+        place = paddle.arange(lq.shape[1], dtype="float32").reshape([1, -1, 1, 1, 1])
+        return lq * 0, (lq + self.slope * place / 255).repeat_interleave(4, 3).repeat_interleave(4, 4)
+
+
+def clip(count, height=10, width=13, top=200):
+    return ArrayFrames(np.random.default_rng(0).integers(0, top, (count, height, width, 3), dtype=np.uint8))
+
+
+def big(frames):
+    return frames.pixels.repeat(4, 1).repeat(4, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "windows"),
+    [({}, [7]), ({"window": 7}, [7]), ({"window": 4, "overlap": 1}, [4, 4, 3]), ({"window": 1}, [1] * 7)],
+)
+def test_a_network_sees_whole_clips_or_windows_and_gives_every_frame_back(options, windows):
+    net, frames = Nearest(), clip(7)
+    images = list(network_runner(net, **options)(frames))
+    assert np.array_equal(images, big(frames))
+    assert [count for count, _ in net.seen] == windows
+
+
+def test_a_network_is_in_evaluation_mode_only_while_it_runs():
+    net = Nearest()
+    net.train()
+    stream = network_runner(net)(clip(2))
+    next(stream)
+    assert not net.training
+    list(stream)
+    assert net.training and net.seen == [(2, False)]
+    net.eval()
+    list(network_runner(net)(clip(2)))
+    assert not net.training
+
+
+def test_windows_that_cannot_be_are_refused_at_once():
+    with pytest.raises(UsageError, match="windows of 4 frames cannot overlap by 2"):
+        network_runner(Nearest(), window=4, overlap=2)
+
+
+def test_the_mirrored_clip_is_one_pass_of_which_both_halves_are_averaged():
+    net, frames = Nearest(slope=1), clip(7)
+    images = list(mirrored_runner(net)(frames))
+    assert [count for count, _ in net.seen] == [14]
+    assert len(images) == 7
+    # frame i is seen at places i and 13 - i, whatever i is: their mean is 6.5, rounded once and half to even
+    expected = big(frames).astype(int) + 6 + big(frames) % 2
+    difference = np.abs(np.array(images) - expected)
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.5  # float32 cannot hold all halves exactly
+
+
+def test_the_mean_of_both_copies_is_taken_before_it_is_clipped():
+    class Bright(Nearest):
+        def forward(self, lq):
+            places = paddle.arange(lq.shape[1]).reshape([1, -1, 1, 1, 1])
+            values = paddle.where(places < 2, 1.5, 0.25) + 0 * lq
+            return (values.repeat_interleave(4, 3).repeat_interleave(4, 4),)
+
+    assert np.unique(list(mirrored_runner(Bright())(clip(2)))) == [223]  # clipped first, it would be 159
+
+
+def test_bicubic_is_the_resize_of_each_frame():
+    frames = clip(3)
+    for image, frame in zip(bicubic_runner(4)(frames), frames.pixels, strict=True):
+        assert np.array_equal(image, resize(frame, 40, 52))
+
+
+def test_results_are_given_as_they_are():
+    frames = clip(3)
+    assert np.array_equal(list(as_it_is(frames)), frames.pixels)
+
+
+def test_a_variant_runs_clips_of_several_sizes_with_its_weights_loaded_once(monkeypatch):
+    from ppvsr.assemble import stages
+
+    filled = []
+    monkeypatch.setattr(stages, "fill", lambda net, weights, fill=stages.fill: (filled.append(net), fill(net, weights)))
+    lines = []
+    runner = variant_runner("PPMSVSRSmall", window=3, overlap=1, device="cpu", say=lines.append)
+    for height, width in ((16, 20), (20, 16), (16, 20)):
+        frames = ArrayFrames(np.full((1, height, width, 3), 90, np.uint8))
+        (image,) = runner(frames)
+        assert image.shape == (4 * height, 4 * width, 3)
+        assert np.abs(image.astype(int) - 90).mean() < 3  # real weights: grey stays grey
+    assert len(filled) == 1
+    assert [line.split(":")[0] for line in lines] == ["device", "plan", "plan"]
+
+
+def test_whole_clips_are_one_window_each():
+    lines = []
+    runner = variant_runner("PPMSVSRSmall", whole=True, device="cpu", say=lines.append)
+    for count in (1, 2):
+        assert len(list(runner(clip(count)))) == count
+    assert "windows of 2 frames with 0 of context" in lines[-1]
+
+
+def test_unknown_names_and_windows_are_refused_at_once():
+    with pytest.raises(UsageError, match="did you mean PPMSVSR"):
+        variant_runner("PPMSVS")
+    with pytest.raises(UsageError, match="windows of 4 frames cannot overlap by 2"):
+        variant_runner("PPMSVSR", window=4, overlap=2)

@@ -1,0 +1,52 @@
+import paddle
+import pytest
+from paddle.base import core
+
+from ppvsr.archs.blocks import ResidualTrunk
+from ppvsr.losses import CharbonnierLoss
+from ppvsr.ops.deform import FlowGuidedAlignment, RefiningAlignment
+from ppvsr.train.recompute import recompute
+from ppvsr.train.task import multi_stage_vsr
+from tests.archs.nets import clip, tiny
+
+KINDS = (ResidualTrunk, FlowGuidedAlignment, RefiningAlignment)
+
+
+def gradients(net, lq, gt):
+    """Return the gradients of a step by name, and the bytes that were taken when the forward pass was done."""
+    before = core.host_memory_stat_current_value("Allocated", 0)
+    losses = multi_stage_vsr(generator=net, pixel_criterion=CharbonnierLoss(reduction="mean")).losses(lq, gt)
+    taken = core.host_memory_stat_current_value("Allocated", 0) - before
+    sum(losses.values()).backward()
+    found = {name: parameter.grad.numpy().copy() for name, parameter in net.named_parameters()}
+    net.clear_gradients()
+    return found, taken
+
+
+def test_gradients_are_equal_and_memory_is_saved():
+    net, lq, gt = tiny("MSVSR"), clip(1, 3, 64, 64), clip(1, 3, 256, 256)
+    kept, bytes_kept = gradients(net, lq, gt)
+    recompute(net, KINDS)
+    again, bytes_again = gradients(net, lq, gt)
+    assert kept.keys() == again.keys()
+    for name, gradient in kept.items():
+        assert again[name] == pytest.approx(gradient, rel=1e-4, abs=1e-6 * abs(gradient).max() + 1e-12), name
+    assert bytes_again < 0.85 * bytes_kept
+
+
+def test_a_kind_inside_another_one_is_not_computed_three_times():
+    class Inner(paddle.nn.Layer):
+        calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            return x * x
+
+    inner = Inner()
+    net = paddle.nn.Sequential(paddle.nn.Sequential(inner))
+    recompute(net, (paddle.nn.Sequential, Inner))
+    x = paddle.to_tensor([3.0], stop_gradient=False)
+    net(x).backward()
+    assert inner.calls == 2 and x.grad.item() == 6
+    net.eval()
+    assert net(x).item() == 9 and inner.calls == 3

@@ -1,0 +1,138 @@
+import numpy as np
+import paddle
+import pytest
+
+from ppvsr.archs.iconvsr import IconVSR
+from ppvsr.archs.msvsr import MSVSR
+from ppvsr.errors import ConfigError
+from ppvsr.losses import CharbonnierLoss, MSELoss
+from ppvsr.ops.init import reset_weights
+from ppvsr.train.freeze import FlowPolicy
+from ppvsr.train.optimizers import adam, adamw, momentum, rmsprop, sgd
+from ppvsr.train.stepper import Stepper
+from ppvsr.train.task import basic_vsr, multi_stage_vsr
+from tests.archs.nets import SHORT, TINY, tiny
+from tests.train.nets import SmallNet, batch, small_net
+
+
+def resting(net):
+    return {name.partition(".")[0] for name, p in net.named_parameters() if p.stop_gradient}
+
+
+def multipliers(net):
+    return {name.partition(".")[0]: p.optimize_attr["learning_rate"] for name, p in net.named_parameters()}
+
+
+def test_a_loss_on_both_outputs_of_the_multi_stage_network():
+    net, clip = small_net(), batch(1)
+    losses = multi_stage_vsr(generator=net, pixel_criterion=MSELoss()).losses(clip.lq, clip.gt)
+    outputs, truth = net(clip.lq.astype("float32") / 255), clip.gt.numpy() / np.float32(255)
+    assert list(losses) == ["loss_pix_stage2", "loss_pix"]
+    for loss, output in zip(losses.values(), outputs, strict=True):
+        assert loss.item() == pytest.approx(((output.numpy() - truth) ** 2).mean(), rel=1e-5)
+
+
+def test_a_loss_on_the_last_output_of_others():
+    net, clip = small_net(), batch(1)
+    one = basic_vsr(generator=net, pixel_criterion=MSELoss()).losses(clip.lq, clip.gt)
+    two = multi_stage_vsr(generator=net, pixel_criterion=MSELoss()).losses(clip.lq, clip.gt)
+    assert list(one) == ["loss_pixel"] and one["loss_pixel"].item() == two["loss_pix"].item()
+
+
+def test_without_an_auxiliary_output_there_is_one_loss():
+    class Single(SmallNet):
+        def forward(self, lq):
+            return super().forward(lq)[-1:]
+
+    clip = batch(1)
+    losses = multi_stage_vsr(generator=Single(), pixel_criterion=MSELoss()).losses(clip.lq, clip.gt)
+    assert list(losses) == ["loss_pix"]
+
+
+def test_floats_are_left_as_they_are():
+    task, clip = multi_stage_vsr(generator=small_net(), pixel_criterion=MSELoss()), batch(1)
+    floats = task.losses(clip.lq.astype("float32") / 255, clip.gt.astype("float32") / 255)
+    assert floats["loss_pix"].item() == pytest.approx(task.losses(clip.lq, clip.gt)["loss_pix"].item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("fix_iter", [0, False, -1])
+def test_without_frozen_steps_nothing_rests_and_the_multiplier_holds(fix_iter):
+    net = small_net()
+    multi_stage_vsr(generator=net, pixel_criterion=MSELoss(), fix_iter=fix_iter).policy.apply(net, 1)
+    assert resting(net) == set() and multipliers(net) == {"spynet": 0.25, "body": 1.0, "tail": 1.0}
+
+
+def test_the_flow_network_rests_for_the_given_steps_whatever_came_before():
+    net = small_net()
+    policy = multi_stage_vsr(generator=net, pixel_criterion=MSELoss(), fix_iter=2).policy
+    for step in (3, 1, 2, 2, 4, 1):
+        policy.apply(net, step)
+        assert resting(net) == ({"spynet"} if step <= 2 else set())
+
+
+def test_edvr_rests_too_but_learns_at_the_full_rate():
+    net = IconVSR(mid_channels=8, num_blocks=1, padding=1)
+    task = basic_vsr(generator=net, pixel_criterion=MSELoss(), fix_iter=5, lr_mult=0.125)
+    task.policy.apply(net, 5)
+    assert resting(net) == {"spynet", "edvr"}
+    assert {name for name, rate in multipliers(net).items() if rate != 1} == {"spynet"}
+    assert multipliers(net)["spynet"] == 0.125
+    task.policy.apply(net, 6)
+    assert resting(net) == set()
+
+
+def test_a_name_that_only_begins_like_a_part_does_not_rest():
+    net = paddle.nn.LayerDict({"spynet": paddle.nn.Linear(1, 1), "spynet2": paddle.nn.Linear(1, 1)})
+    FlowPolicy(frozen_steps=1).apply(net, 1)
+    assert resting(net) == {"spynet"}
+
+
+@pytest.mark.parametrize(
+    ("option", "match"),
+    [
+        ({"to_static": True}, "model.to_static: only false"),
+        ({"fix_iter": True}, "model.fix_iter: true says not for how"),
+    ],
+)
+def test_options_that_cannot_be_had_are_refused(option, match):
+    with pytest.raises(ConfigError, match=match):
+        multi_stage_vsr(generator=small_net(), pixel_criterion=MSELoss(), **option)
+
+
+@pytest.mark.parametrize("make", [adam, adamw, sgd, momentum, rmsprop])
+def test_an_optimizer_for_another_network_is_refused(make):
+    with pytest.raises(ConfigError, match=r"optimizer.net_names: .* got \['discriminator'\]"):
+        make(net_names=["discriminator"])
+    assert callable(make(net_names=["generator"]))
+
+
+def test_pp_msvsr_learns_two_clips_by_heart():
+    paddle.seed(0)
+    net = MSVSR(mid_channels=8, num_init_blocks=1, num_blocks=1, num_reconstruction_blocks=1)
+    reset_weights(net)
+    task = multi_stage_vsr(generator=net, pixel_criterion=CharbonnierLoss(reduction="mean"), fix_iter=2)
+    steps = Stepper(task, adam(beta2=0.99), lambda step: 2e-3)
+    gt = paddle.nn.functional.interpolate(paddle.rand([2, 3, 32, 32]), scale_factor=8, mode="bicubic").clip(0, 1)
+    lq = paddle.nn.functional.avg_pool2d(gt, 4).unsqueeze(0)
+    clip = type("Clip", (), {"lq": lq, "gt": gt.unsqueeze(0)})
+    losses = [steps.step([clip], step).losses["loss_pix"].item() for step in range(1, 13)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_every_network_takes_steps_frozen_and_free(name):
+    """Whoever lets the warps' guard go loses the process: Paddle's backward pass of frozen inputs crashes on a CPU."""
+    net = tiny(name)
+    task = (multi_stage_vsr if name == "MSVSR" else basic_vsr)(
+        generator=net, pixel_criterion=CharbonnierLoss(reduction="mean"), fix_iter=1
+    )
+    steps = Stepper(task, adam(), lambda step: 1e-4, clip_norm=1.0)
+    clip = type("Clip", (), {"lq": paddle.rand([1, 2, 3, 64, 64]), "gt": paddle.rand([1, 2, 3, 256, 256])})
+    held = [{key: value.numpy().copy() for key, value in net.state_dict().items()}]
+    for step in (1, 2):
+        outcome = steps.step([clip], step)
+        assert outcome.finite and outcome.norm > 0
+        held.append({key: value.numpy().copy() for key, value in net.state_dict().items()})
+    flow = "spynet.levels.0.0.conv.weight"
+    assert (held[0][flow] == held[1][flow]).all() and (held[1][flow] != held[2][flow]).any()
+    assert set(SHORT) and (held[0]["conv_last.weight"] != held[1]["conv_last.weight"]).any()
