@@ -11,9 +11,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import cv2
@@ -37,6 +38,8 @@ from ppvsr.data.transforms import (
 from ppvsr.data.videos import VideoFolderDataset
 
 HEIGHT, WIDTH, SCALE, PATCH = 720, 1280, 4, 256
+CHOOSE = GetNeighboringFramesIdx(interval_list=[1])
+Data = TypeVar("Data", bound=Dataset)
 # 1e-9 is nothing, but not 0: the values become float32
 KINDS = {"uint8": NormalizeSequence(), "float32": NormalizeSequence(mean=1e-9, std=255.0)}
 
@@ -79,28 +82,45 @@ class Film:
         self._container.close()
 
 
-def make_dataset(root: Path, take: int, kind: str, source: str) -> Dataset:
-    """The pipeline of configs/msvsr_reds.yaml on this tree."""
-    transforms: list[Transform] = [
+def pipeline(kind: str) -> Transforms:
+    """The transforms of configs/msvsr_reds.yaml."""
+    before: list[Transform] = [
         SRPairedRandomCrop(scale=SCALE, gt_patch_size=PATCH),
         PairedRandomHorizontalFlip(),
         PairedRandomVerticalFlip(),
         PairedRandomTransposeHW(),
         TransposeSequence(),
-        KINDS[kind],
     ]
-    choose, pipeline = GetNeighboringFramesIdx(interval_list=[1]), Transforms(pipeline=transforms)
-    dataset: Dataset
-    if source == "films":
-        dataset = VideoFolderDataset(folder=str(root / "films"), num_frames=take, preprocess=[choose, pipeline])
-    else:
-        dataset = VSRFolderDataset(
-            lq_folder=str(root / "lq"),
-            gt_folder=str(root / "gt"),
-            num_frames=take,
-            preprocess=[choose, ReadImageSequence(key="lq"), ReadImageSequence(key="gt"), pipeline],
-            pack=str(root / "pack") if source == "packed" else None,
-        )
+    return Transforms(pipeline=[*before, KINDS[kind]])
+
+
+def pictures(root: Path, take: int, kind: str, pack: Path | None = None) -> VSRFolderDataset:
+    """PNG files, or what is packed of them."""
+    read = [ReadImageSequence(key="lq"), ReadImageSequence(key="gt")]
+    return VSRFolderDataset(
+        lq_folder=str(root / "lq"),
+        gt_folder=str(root / "gt"),
+        num_frames=take,
+        preprocess=[CHOOSE, *read, pipeline(kind)],
+        pack=str(pack) if pack else None,
+    )
+
+
+def packed(root: Path, take: int, kind: str) -> VSRFolderDataset:
+    """The packed cache."""
+    return pictures(root, take, kind, root / "pack")
+
+
+def films(root: Path, take: int, kind: str) -> VideoFolderDataset:
+    """Films, decoded once into their cache."""
+    return VideoFolderDataset(folder=str(root / "films"), num_frames=take, preprocess=[CHOOSE, pipeline(kind)])
+
+
+SOURCES: dict[str, Callable[[Path, int, str], Dataset]] = {"PNG": pictures, "packed": packed, "films": films}
+
+
+def prepared(dataset: Data) -> Data:
+    """The same, ready to be read."""
     dataset.prepare(lambda line: None)
     return dataset
 
@@ -140,18 +160,18 @@ def main() -> None:
         root = Path(folder)
         build_tree(root, args.clips, args.frames)
         for what, work in (
-            ("packed", lambda: pack_clips(make_dataset(root, 1, "uint8", "PNG"), root / "pack", lambda line: None)),
-            ("decoded into the films' cache", lambda: make_dataset(root, 1, "uint8", "films")),
+            ("packed", lambda: pack_clips(prepared(pictures(root, 1, "uint8")), root / "pack", lambda line: None)),
+            ("decoded into the films' cache", lambda: prepared(films(root, 1, "uint8"))),
         ):
             start = time.perf_counter()
             work()
             print(f"{args.clips} clips of {args.frames} frames {what}: {time.perf_counter() - start:.1f} s")
-        print(f"{'source':8}{'kind':9}{'workers':>8}{'clips/s':>9}   ({args.take} frames, batch {args.batch})")
-        for source, kind in product(("PNG", "packed", "films"), KINDS):
-            dataset = make_dataset(root, args.take, kind, source)
+        print(f"{'source':9}{'kind':9}{'workers':>8}{'clips/s':>9}   ({args.take} frames, batch {args.batch})")
+        for (source, make), kind in product(SOURCES.items(), KINDS):
+            dataset = prepared(make(root, args.take, kind))
             for workers in args.workers:
                 speed = clips_per_second(dataset, args.batch, workers, args.seconds)
-                print(f"{source:8}{kind:9}{workers:8}{speed:9.1f}", flush=True)
+                print(f"{source:9}{kind:9}{workers:8}{speed:9.1f}", flush=True)
 
 
 if __name__ == "__main__":

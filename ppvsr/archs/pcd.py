@@ -8,7 +8,7 @@ import paddle.nn.functional as F
 from paddle import Tensor
 
 from ppvsr.archs.blocks import conv3x3, lrelu
-from ppvsr.ops.deform import TAPS, DeformConv2D, offset_conv
+from ppvsr.ops.deform import DeformConv2D, offset_conv
 from ppvsr.ops.resample import upsample
 
 LEVELS = (3, 2, 1)  # coarse to fine

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ppvsr.assemble.settings import Settings
 from ppvsr.config.build import Call, fill, hint, plan, refuse
+from ppvsr.config.signature import accepts, closest
 from ppvsr.config.tree import load
 from ppvsr.framework import import_paddle
 from ppvsr.train.options import LogOptions, SnapshotOptions, ValidateOptions
@@ -70,7 +71,7 @@ def read_experiment(path: str | Path, overrides: Sequence[str] = (), *, training
     import_paddle()
     reader = _Reader(tree)
     experiment = reader.read(Path(path).stem)
-    needed = FOR_TRAINING if training else FOR_EVALUATION
+    needed: tuple[str, ...] = FOR_TRAINING if training else FOR_EVALUATION
     if training and experiment.validate.interval > 0:
         needed += FOR_VALIDATION
     problems = [*reader.problems, *(f"{key}: missing, and needed here" for key in needed if not reader.has(key))]
@@ -145,12 +146,17 @@ class _Reader:
         if node is None:
             return None
         where = f"dataset.{part}"
-        options = {each.name for each in fields(LoaderOptions)}
         split = node if isinstance(node, Mapping) else {}
-        batches = self._fill(LoaderOptions, {k: v for k, v in split.items() if k in options}, where, LoaderOptions())
-        rest = {k: v for k, v in split.items() if k not in options} if split else node
+        ours = [key for key in split if self._is_for_batches(key, split, [each.name for each in fields(LoaderOptions)])]
+        batches = self._fill(LoaderOptions, {key: split[key] for key in ours}, where, LoaderOptions())
+        rest = {key: value for key, value in split.items() if key not in ours} if split else node
         dataset = plan(rest, self.catalog.DATASETS, where, self.catalog.NESTED, self.problems)
-        return dataset and Data(dataset, batches)
+        return Data(dataset, batches) if dataset else None
+
+    def _is_for_batches(self, key: str, node: Node, options: Sequence[str]) -> bool:
+        """Whether a key of a data set's node means its batches, perhaps misspelt."""
+        factory = self.catalog.DATASETS.get(str(node.get("name")))
+        return key in options or bool(factory and not accepts(factory, key) and closest(key, options))
 
     def _metrics(self, node: Any) -> dict[str, Call]:
         """Plan `{any name: {name: PSNR, ...}, ...}`, or one metric without a name of its own."""

@@ -96,7 +96,7 @@ def train(experiment: Experiment, request: Request, reporter: Reporter) -> Path:
         rank=ranks.rank,
         world=ranks.world,
     )
-    with journal, closing(source):  # type: ignore[type-var]
+    with journal, closing(source):
         for line in [f"ppvsr {__version__}, {device}, {ranks.world} process(es), seed {seed}", *origin, str(pace)]:
             journal.say(line)
         journal.say("config:\n" + dump(experiment.tree))
@@ -108,12 +108,12 @@ def train(experiment: Experiment, request: Request, reporter: Reporter) -> Path:
             folder=folder,
             log=experiment.log,
             snapshot=replace(experiment.snapshot, interval=pace.snapshot),
-            validate=validation and validation.during_training(stepper, folder),
+            validate=validation.during_training(stepper, folder) if validation else None,
             validate_interval=interval,
             journal=journal,
             ranks=ranks,
-            best=state and state.facts.get("best"),
-            skipped=(state and state.facts.get("skipped")) or 0,
+            best=state.facts.get("best") if state else None,
+            skipped=state.facts.get("skipped", 0) if state else 0,
             nan_streak=settings.nan_streak + (AMP_PATIENCE if request.amp != "O0" else 0),
         )
     return folder

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ppvsr.train.ranks import Ranks
     from ppvsr.train.stepper import Stepper
 
+OVERLAP = 10  # frames of context on either side of a window, where the config does not say
+
 
 @dataclass(frozen=True)
 class Validation:
@@ -36,9 +38,6 @@ class Validation:
             raise ConfigError("validation needs `dataset.test` and `validate.metrics`; add them")
         dataset = prepare(experiment.test.dataset(), ranks, say)
         options = experiment.validate
-        mirror = options.mirror or dataset.mirrored
-        if mirror and options.window:
-            raise ConfigError("validate.window: mirrored clips are run whole; leave window out, or set mirror: false")
         metrics = {name: call() for name, call in experiment.metrics.items()}
         return cls(dataset, metrics, options, ranks)
 
@@ -48,7 +47,9 @@ class Validation:
         if options.mirror or self.dataset.mirrored:
             run = mirrored_runner(net)
         else:
-            run = network_runner(net, window=options.window, overlap=options.overlap or 0)
+            run = network_runner(
+                net, window=None if options.window == "all" else options.window, overlap=_overlap(options)
+            )
         return evaluate(
             run,
             self.dataset,
@@ -68,3 +69,10 @@ class Validation:
                 return self.measure(stepper.task.net, pictures=folder / "visual_test" / f"iter{step}")
 
         return validate
+
+
+def _overlap(options: ValidateOptions) -> int:
+    """Return the frames of context on either side of a window; short windows have little room for them."""
+    if options.overlap is not None:
+        return options.overlap
+    return 0 if options.window == "all" else min(OVERLAP, options.window // 4)

@@ -172,6 +172,8 @@ class PackedFrames:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(t, h, w, 3)."""
+        if self.indices is not None and self.window is not None:  # opening the file is most of the cost of a sample
+            return len(self.indices), *self.window[2:], 3
         frames, height, width, _ = self._open().shape
         height, width = self.window[2:] if self.window else (height, width)
         return frames if self.indices is None else len(self.indices), height, width, 3

@@ -22,7 +22,7 @@ class Listing:
 
 
 class Folders:
-    """Lists folders of pictures. Names of pictures repeat from clip to clip, and are kept once."""
+    """Lists folders of pictures. Names repeat from clip to clip: they are sorted and kept once."""
 
     def __init__(self) -> None:
         self._known: dict[Names, Names] = {}
@@ -30,16 +30,15 @@ class Folders:
     def names(self, folder: str) -> Names | None:
         """The names of the pictures in a folder, in natural order; None when there is no such folder."""
         try:
-            with os.scandir(folder) as entries:
-                names = [entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in SUFFIXES]
+            found = tuple(sorted(os.listdir(folder)))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise DataError(f"{folder}: cannot be listed: {error.strerror}") from error
-        key = tuple(sorted(names))
-        if key not in self._known:
-            self._known[key] = tuple(sorted(names, key=lambda name: natural(Path(name))))
-        return self._known[key]
+        if found not in self._known:
+            pictures = [name for name in found if os.path.splitext(name)[1].lower() in SUFFIXES]
+            self._known[found] = tuple(sorted(pictures, key=lambda name: natural(Path(name))))
+        return self._known[found]
 
 
 def subfolders(root: Path) -> list[str]:
@@ -78,6 +77,8 @@ def unique(words: list[str]) -> list[str]:
 
 def unequal(listing: Listing) -> str | None:
     """How the two halves of a clip differ in their pictures, or None. Endings may differ."""
+    if listing.lq is listing.gt:
+        return None
     if len(listing.lq) != len(listing.gt):
         return f"has {len(listing.lq)} LQ pictures and {len(listing.gt)} GT pictures; both need the same"
     for lq, gt in zip(listing.lq, listing.gt, strict=True):

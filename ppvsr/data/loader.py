@@ -107,7 +107,8 @@ class _Order:
             if epoch != known:
                 # 32 bits: repeated data sets are long, and every rank holds this
                 numbers = np.arange(self.length, dtype=np.int32 if self.length < 2**31 else np.int64)
-                known, order = epoch, np.random.default_rng((self.seed, epoch)).permutation(numbers)
+                np.random.default_rng((self.seed, epoch)).shuffle(numbers)
+                known, order = epoch, numbers
             for part in range(self.accumulate):
                 start = (position * self.accumulate + part) * whole + self.rank * self.batch_size
                 yield [(epoch, int(index)) for index in order[start : start + self.batch_size]]

@@ -14,6 +14,7 @@ from paddle import Tensor
 from paddle.vision.ops import DeformConv2D as PaddleDeformConv2D
 from paddle.vision.ops import deform_conv2d
 
+from ppvsr.ops import native
 from ppvsr.ops.warp import flow_warp
 
 TAPS = 9  # of a 3x3 kernel
@@ -30,13 +31,27 @@ class DeformConv2D(PaddleDeformConv2D):
     def __init__(self, in_channels: int, out_channels: int, groups: int) -> None:
         super().__init__(in_channels, out_channels, 3, padding=1, deformable_groups=groups)
         self.groups = groups
+        self.native = False  # see use_native
 
     def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
         """Read `x` at the offsets, weigh by the mask, convolve."""
         with paddle.amp.auto_cast(enable=False):
-            wide = [v.astype("float32") for v in (x, offset, self.weight, self.bias, mask)]
-            aligned = deform_conv2d(*wide[:4], padding=1, deformable_groups=self.groups, mask=wide[4])
+            wide = [v.astype("float32") for v in (x, offset, self.weight, self.bias)]
+            how = {"padding": 1, "deformable_groups": self.groups, "mask": mask.astype("float32")}
+            aligned = native.deform_conv2d(*wide, **how) if self.native else deform_conv2d(*wide, **how)
             return aligned.astype(x.dtype)
+
+
+def use_native(net: nn.Layer, on: bool = True) -> str | None:
+    """Let the deformable convolutions of `net` run on ppvsr's own operator, or on Paddle's again.
+
+    Returns None, or in one line why they stay on Paddle's.
+    """
+    reason = native.load() if on else None
+    for layer in net.sublayers(include_self=True):
+        if isinstance(layer, DeformConv2D):
+            layer.native = on and reason is None
+    return reason
 
 
 class FlowGuidedAlignment(nn.Layer):
@@ -104,7 +119,7 @@ def offset_net(in_channels: int, channels: int, groups: int) -> nn.Sequential:
 
 
 def offset_conv(channels: int, groups: int) -> nn.Conv2D:
-    """Make the convolution that predicts the offsets and masks of all taps; it starts at zero, and stays so in resets."""
+    """Make the convolution that predicts the offsets and masks of all taps; it starts at zero and resets keep it."""
     conv = nn.Conv2D(channels, 3 * TAPS * groups, 3, padding=1, weight_attr=nn.initializer.Constant(0.0))
     conv.keeps_initial_weights = True
     return conv

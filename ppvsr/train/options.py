@@ -53,14 +53,15 @@ class ValidateOptions:
     """`validate`, without its `metrics`: evaluation on `dataset.test` every `interval` steps and at the end.
 
     interval: -1 for never.  save_img: write the enlarged pictures.  window, overlap: frames at once, and frames of
-    context on either side; None leaves the choice to the evaluation.  frames: score all frames of a clip, or its
-    middle one.  mirror: run a clip and its reverse as one, and take the mean.  flicker: measure the warping error too.
+    context on either side; 100, which takes the clips of all common test sets whole, and 10 by default; `all` takes any
+    clip whole.  frames: score all frames of a clip, or its middle one.  mirror: run a clip and its reverse as one, and
+    take the mean; always whole.  flicker: measure the warping error too.
     Raises ConfigError for numbers that cannot be.
     """
 
     interval: int = -1
     save_img: bool = False
-    window: int | None = None
+    window: int | Literal["all"] = 100
     overlap: int | None = None
     frames: Literal["all", "middle"] = "all"
     mirror: bool = False
@@ -68,17 +69,16 @@ class ValidateOptions:
 
     def __post_init__(self) -> None:
         _interval_or_never("validate", interval=self.interval)
-        if self.window is not None:
-            _at_least(1, "validate", window=self.window)
         if self.overlap is not None:
             _at_least(0, "validate", overlap=self.overlap)
-        if self.window is not None and self.overlap is not None and 2 * self.overlap >= self.window:
+        if self.window == "all":
+            return
+        _at_least(1, "validate", window=self.window)
+        if self.overlap is not None and 2 * self.overlap >= self.window:
             raise ConfigError(
                 f"validate.overlap: windows of {self.window} frames cannot overlap by {self.overlap} on either side; "
                 f"window must be at least {2 * self.overlap + 1}, or overlap at most {(self.window - 1) // 2}"
             )
-        if self.frames not in ("all", "middle"):
-            raise ConfigError(f"validate.frames: expected 'all' or 'middle', got {self.frames!r}")
 
 
 def _at_least(least: int, block: str, **values: Any) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
+from ppvsr.assemble import stages
 from ppvsr.assemble.runners import as_it_is, bicubic_runner, mirrored_runner, network_runner, variant_runner
 from ppvsr.data.frames import ArrayFrames
 from ppvsr.errors import UsageError
@@ -94,28 +95,36 @@ def test_results_are_given_as_they_are():
     assert np.array_equal(list(as_it_is(frames)), frames.pixels)
 
 
-def test_a_variant_runs_clips_of_several_sizes_with_its_weights_loaded_once(monkeypatch):
-    from ppvsr.assemble import stages
+@pytest.fixture
+def loads(monkeypatch):
+    """Let variants run Nearest, and list the networks that were given weights."""
+    nets = []
+    monkeypatch.setattr(stages, "create_model", lambda name, **options: Nearest())
+    monkeypatch.setattr(stages, "fill", lambda net, weights: nets.append(net))
+    return nets
 
-    filled = []
-    monkeypatch.setattr(stages, "fill", lambda net, weights, fill=stages.fill: (filled.append(net), fill(net, weights)))
+
+def test_a_variant_runs_clips_of_several_sizes_with_its_weights_loaded_once(loads):
     lines = []
     runner = variant_runner("PPMSVSRSmall", window=3, overlap=1, device="cpu", say=lines.append)
     for height, width in ((16, 20), (20, 16), (16, 20)):
-        frames = ArrayFrames(np.full((1, height, width, 3), 90, np.uint8))
-        (image,) = runner(frames)
-        assert image.shape == (4 * height, 4 * width, 3)
-        assert np.abs(image.astype(int) - 90).mean() < 3  # real weights: grey stays grey
-    assert len(filled) == 1
+        frames = clip(4, height, width)
+        assert np.array_equal(list(runner(frames)), big(frames))
+    (net,) = loads
+    assert [count for count, _ in net.seen] == 3 * [3, 3]
     assert [line.split(":")[0] for line in lines] == ["device", "plan", "plan"]
 
 
-def test_whole_clips_are_one_window_each():
-    lines = []
-    runner = variant_runner("PPMSVSRSmall", whole=True, device="cpu", say=lines.append)
-    for count in (1, 2):
+def test_whole_clips_are_one_window_each(loads):
+    runner = variant_runner("PPMSVSRSmall", whole=True, device="cpu")
+    for count in (1, 30, 2):
         assert len(list(runner(clip(count)))) == count
-    assert "windows of 2 frames with 0 of context" in lines[-1]
+    assert [count for count, _ in loads[0].seen] == [1, 30, 2]
+
+
+def test_weights_are_loaded_before_the_first_frame_is_asked_for(loads):
+    variant_runner("PPMSVSRSmall", device="cpu")(clip(1))
+    assert len(loads) == 1  # so that they do not count as the frame's time
 
 
 def test_unknown_names_and_windows_are_refused_at_once():

@@ -1,11 +1,7 @@
 """A small Vimeo-90K: annotation files, LQ pictures, interruptions, and wrong use."""
 
-import os
-import resource
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -14,9 +10,6 @@ import pytest
 
 import ppvsr.data.shrink
 from ppvsr.cli.prepare_vimeo import main
-from ppvsr.data.pictures import read_picture
-from ppvsr.data.shrink import Job, shrink
-from ppvsr.errors import PpvsrError
 from ppvsr.resize import resize
 
 TOOL = Path(__file__).parents[2] / "tools" / "vimeo_preprocess.py"
@@ -29,15 +22,6 @@ def write_clip(folder, seed=0, size=(32, 48), frames=7):
     rng = np.random.default_rng(seed)
     for number in range(1, frames + 1):
         cv2.imwrite(str(folder / f"im{number}.png"), rng.integers(0, 256, (*size, 3), dtype=np.uint8))
-
-
-def write_still(folder):
-    """A clip of the size of Vimeo-90K, quickly: all frames are the same file."""
-    folder.mkdir(parents=True)
-    ramp = np.indices((256, 448)).sum(0).astype(np.uint8)
-    cv2.imwrite(str(folder / "im1.png"), np.dstack([ramp, ramp.T.reshape(256, 448), ramp // 2]))
-    for number in range(2, 8):
-        (folder / f"im{number}.png").hardlink_to(folder / "im1.png")
 
 
 @pytest.fixture
@@ -166,87 +150,6 @@ def test_a_place_that_cannot_be_written_ends_the_work(vimeo, capsys):
     assert generate(vimeo) == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vimeo_preprocess")]
     assert "00001" in line
-
-
-def command(vimeo):
-    flags = [f"--test-annotation={vimeo / 'sep_testlist.txt'}", "--workers=2", "--generate-lq"]
-    return [sys.executable, TOOL, *flags, f"--images-root={vimeo / 'sequences'}", f"--output-dir={vimeo / 'BIx4'}"]
-
-
-def start(vimeo, clips=20):
-    for clip in range(clips):
-        write_still(vimeo / "sequences" / f"00003/{clip:04d}")
-    (vimeo / "sep_testlist.txt").write_text("\n".join(f"00003/{clip:04d}" for clip in range(clips)))
-    process = subprocess.Popen(
-        command(vimeo), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
-    )
-    while process.poll() is None and len(files(vimeo / "BIx4")) < 5:
-        time.sleep(0.01)
-    assert process.poll() is None, process.communicate()
-    return process
-
-
-def group_is_empty(process, seconds=10):
-    """Whether no process of the tool's group lives any more."""
-    for _ in range(seconds * 50):
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def test_killed_in_the_middle_it_leaves_whole_pictures_and_no_workers_and_goes_on(vimeo):
-    process = start(vimeo)
-    process.kill()
-    process.communicate()
-    assert group_is_empty(process)
-    pictures = [path for path in files(vimeo / "BIx4").values() if path.suffix == ".png"]
-    assert 5 <= len(pictures) < 140
-    assert all(read_picture(path).shape == (64, 112, 3) for path in pictures)
-    before = {path: path.stat().st_mtime_ns for path in pictures}
-    assert run(vimeo, "--output-dir", vimeo / "BIx4", "--generate-lq", "--workers", 2, lists=["test"]) == 0
-    assert len(files(vimeo / "BIx4")) == 140
-    assert {path: path.stat().st_mtime_ns for path in pictures} == before
-
-
-def test_ctrl_c_ends_it_in_one_line_without_workers_or_half_files(vimeo):
-    process = start(vimeo)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: everybody in the group
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert err.splitlines()[-1].endswith(
-        "vimeo_preprocess: interrupted; what was finished stays, the same command goes on"
-    )
-    assert "Traceback" not in err
-    assert group_is_empty(process)
-    assert all(name.endswith(".png") for name in (path.name for path in files(vimeo / "BIx4").values()))
-
-
-def die(*_args):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_killed_worker_is_an_error_not_a_silence(vimeo, monkeypatch):
-    monkeypatch.setattr("ppvsr.data.shrink._work", die)
-    with pytest.raises(PpvsrError, match=r"a worker was killed \(exit code -9\).*fewer --workers"):
-        list(shrink([Job(vimeo, vimeo, ("im1.png",))], 4, 1))
-
-
-def test_a_full_disk_ends_the_work_in_one_line_without_half_files(vimeo):
-    write_clip(vimeo / "sequences/00003/0001", size=(256, 256))
-    (vimeo / "sep_testlist.txt").write_text("00003/0001")
-    done = subprocess.run(
-        command(vimeo),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
-    )
-    assert done.returncode == 1
-    assert "im1.png: cannot be written: File too large; what was finished stays" in done.stderr.splitlines()[-1]
-    assert files(vimeo / "BIx4") == {}
 
 
 REFUSALS = {

@@ -1,5 +1,5 @@
+import numpy as np
 import paddle
-import pytest
 from paddle.base import core
 
 from ppvsr.archs.blocks import ResidualTrunk
@@ -24,13 +24,13 @@ def gradients(net, lq, gt):
 
 
 def test_gradients_are_equal_and_memory_is_saved():
-    net, lq, gt = tiny("MSVSR"), clip(1, 3, 64, 64), clip(1, 3, 256, 256)
+    net, lq, gt = tiny("MSVSR"), clip(1, 2, 64, 64), clip(1, 2, 256, 256)
     kept, bytes_kept = gradients(net, lq, gt)
     recompute(net, KINDS)
     again, bytes_again = gradients(net, lq, gt)
     assert kept.keys() == again.keys()
     for name, gradient in kept.items():
-        assert again[name] == pytest.approx(gradient, rel=1e-4, abs=1e-6 * abs(gradient).max() + 1e-12), name
+        np.testing.assert_allclose(again[name], gradient, rtol=0, atol=1e-5 * np.abs(gradient).max(), err_msg=name)
     assert bytes_again < 0.85 * bytes_kept
 
 

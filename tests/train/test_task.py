@@ -1,17 +1,17 @@
+from types import SimpleNamespace
+
 import numpy as np
 import paddle
 import pytest
 
 from ppvsr.archs.iconvsr import IconVSR
-from ppvsr.archs.msvsr import MSVSR
 from ppvsr.errors import ConfigError
 from ppvsr.losses import CharbonnierLoss, MSELoss
-from ppvsr.ops.init import reset_weights
 from ppvsr.train.freeze import FlowPolicy
 from ppvsr.train.optimizers import adam, adamw, momentum, rmsprop, sgd
 from ppvsr.train.stepper import Stepper
 from ppvsr.train.task import basic_vsr, multi_stage_vsr
-from tests.archs.nets import SHORT, TINY, tiny
+from tests.archs.nets import tiny
 from tests.train.nets import SmallNet, batch, small_net
 
 
@@ -106,33 +106,17 @@ def test_an_optimizer_for_another_network_is_refused(make):
     assert callable(make(net_names=["generator"]))
 
 
-def test_pp_msvsr_learns_two_clips_by_heart():
+def test_pp_msvsr_learns_a_clip_by_heart_frozen_and_free():
+    """Without the guard of the warps the process would die: Paddle crashes in the backward pass of frozen inputs."""
+    net = tiny("MSVSR")
     paddle.seed(0)
-    net = MSVSR(mid_channels=8, num_init_blocks=1, num_blocks=1, num_reconstruction_blocks=1)
-    reset_weights(net)
     task = multi_stage_vsr(generator=net, pixel_criterion=CharbonnierLoss(reduction="mean"), fix_iter=2)
-    steps = Stepper(task, adam(beta2=0.99), lambda step: 2e-3)
+    steps = Stepper(task, adam(), lambda step: 5e-3)
     gt = paddle.nn.functional.interpolate(paddle.rand([2, 3, 32, 32]), scale_factor=8, mode="bicubic").clip(0, 1)
-    lq = paddle.nn.functional.avg_pool2d(gt, 4).unsqueeze(0)
-    clip = type("Clip", (), {"lq": lq, "gt": gt.unsqueeze(0)})
-    losses = [steps.step([clip], step).losses["loss_pix"].item() for step in range(1, 13)]
-    assert losses[-1] < 0.7 * losses[0]
-
-
-@pytest.mark.parametrize("name", TINY)
-def test_every_network_takes_steps_frozen_and_free(name):
-    """Whoever lets the warps' guard go loses the process: Paddle's backward pass of frozen inputs crashes on a CPU."""
-    net = tiny(name)
-    task = (multi_stage_vsr if name == "MSVSR" else basic_vsr)(
-        generator=net, pixel_criterion=CharbonnierLoss(reduction="mean"), fix_iter=1
-    )
-    steps = Stepper(task, adam(), lambda step: 1e-4, clip_norm=1.0)
-    clip = type("Clip", (), {"lq": paddle.rand([1, 2, 3, 64, 64]), "gt": paddle.rand([1, 2, 3, 256, 256])})
-    held = [{key: value.numpy().copy() for key, value in net.state_dict().items()}]
-    for step in (1, 2):
-        outcome = steps.step([clip], step)
-        assert outcome.finite and outcome.norm > 0
-        held.append({key: value.numpy().copy() for key, value in net.state_dict().items()})
-    flow = "spynet.levels.0.0.conv.weight"
-    assert (held[0][flow] == held[1][flow]).all() and (held[1][flow] != held[2][flow]).any()
-    assert set(SHORT) and (held[0]["conv_last.weight"] != held[1]["conv_last.weight"]).any()
+    clip = SimpleNamespace(lq=paddle.nn.functional.avg_pool2d(gt, 4).unsqueeze(0), gt=gt.unsqueeze(0))
+    flow, losses = [], []
+    for step in range(1, 6):
+        flow.append(net.state_dict()["spynet.levels.0.0.conv.weight"].numpy().copy())
+        losses.append(steps.step([clip], step).losses["loss_pix"].item())
+    assert losses[-1] < 0.75 * losses[0]
+    assert (flow[0] == flow[2]).all() and (flow[2] != flow[3]).any()
