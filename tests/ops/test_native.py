@@ -55,6 +55,13 @@ def run(convolve, tensors, options):
     return {"result": result.numpy(), **{key: each.numpy() for key, each in zip(tensors, gradients, strict=True)}}
 
 
+def assert_equal(actual, expected):
+    """Within 1e-5, of the largest number where sums over all pixels are larger than 1."""
+    for key, value in expected.items():
+        atol = 1e-5 * max(1, np.abs(value).max())
+        np.testing.assert_allclose(actual[key], value, rtol=0, atol=atol, err_msg=key)
+
+
 CASES = {
     "of PP-MSVSR": {"c": 32, "co": 32, "dg": 4, "size": (17, 40)},
     "of its local fusion": {"c": 32, "co": 32, "dg": 8, "n": 2},
@@ -72,26 +79,16 @@ CASES = {
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES)
 def test_it_is_equal_to_paddles(operator, options):
     tensors, options = case(**options)
-    actual, expected = run(native.deform_conv2d, tensors, options), run(paddle_deform_conv2d, tensors, options)
-    for key, value in expected.items():
-        np.testing.assert_allclose(actual[key], value, rtol=1e-5, atol=1e-5, err_msg=key)
+    assert_equal(run(native.deform_conv2d, tensors, options), run(paddle_deform_conv2d, tensors, options))
 
 
 @pytest.mark.parametrize("edge", [-1.0, -0.999999, -0.5, 0.0, 2.0, 2.5, 2.999999, 3.0])
 def test_borders_are_paddles(operator, edge):
     """One tap that reads exactly there, in a picture of 3 x 3 pixels; its slope has two answers on a pixel."""
-    tensors, options = case(c=4, co=4, size=(3, 3), kernel=(1, 1), padding=0, dg=1)
-    tensors["offset"] = paddle.to_tensor(
-        np.float32([edge, 1.25] + [1.25, edge]).reshape(2, 2, 1, 1), stop_gradient=False
-    )
-    tensors["x"] = paddle.concat([tensors["x"][..., :1, :1]] * 2)
-    tensors["mask"] = tensors["mask"][..., :1, :1].tile([2, 1, 1, 1])
-    picture = paddle.rand([2, 4, 3, 3])
-    tensors["x"] = paddle.to_tensor(picture.numpy(), stop_gradient=False)
-    options |= {"stride": 3}
-    actual, expected = run(native.deform_conv2d, tensors, options), run(paddle_deform_conv2d, tensors, options)
-    for key, value in expected.items():
-        np.testing.assert_allclose(actual[key], value, rtol=1e-5, atol=1e-5, err_msg=key)
+    tensors, options = case(n=2, c=4, co=4, size=(3, 3), kernel=(1, 1), stride=3, padding=0, dg=1)
+    offset = np.float32([[edge, 1.25], [1.25, edge]]).reshape(2, 2, 1, 1)
+    tensors["offset"] = paddle.to_tensor(offset, stop_gradient=False)
+    assert_equal(run(native.deform_conv2d, tensors, options), run(paddle_deform_conv2d, tensors, options))
 
 
 def test_what_is_no_number_reads_nothing(operator):
@@ -104,10 +101,10 @@ def test_what_is_no_number_reads_nothing(operator):
 def test_pixels_that_are_not_read_do_not_count(operator):
     tensors, options = case(c=4, co=4, dg=1)
     x = tensors["x"].numpy()
-    x[..., 8:, :] = np.inf
+    x[..., 8:, :] = np.inf  # on them and next to them, Paddle's result is not finite either
     tensors["x"] = paddle.to_tensor(x)
     tensors["offset"] = paddle.zeros_like(tensors["offset"])
-    assert np.isfinite(native.deform_conv2d(**tensors, **options).numpy()[..., :7, :]).all()
+    assert np.isfinite(native.deform_conv2d(**tensors, **options).numpy()[..., :6, :]).all()
 
 
 @pytest.mark.parametrize("left_out", [["bias"], ["mask"], ["bias", "mask"]])
@@ -115,9 +112,7 @@ def test_bias_and_mask_may_be_missing(operator, left_out):
     tensors, options = case()
     for key in left_out:
         del tensors[key]
-    actual, expected = run(native.deform_conv2d, tensors, options), run(paddle_deform_conv2d, tensors, options)
-    for key, value in expected.items():
-        np.testing.assert_allclose(actual[key], value, rtol=1e-5, atol=1e-5, err_msg=key)
+    assert_equal(run(native.deform_conv2d, tensors, options), run(paddle_deform_conv2d, tensors, options))
 
 
 def test_runs_are_equal_bit_for_bit_whatever_the_threads(operator):
@@ -160,7 +155,7 @@ def test_weights_can_learn_where_offsets_need_no_gradient(operator):
 def test_shapes_are_checked(operator, key, index, message):
     tensors, options = case()
     tensors[key] = tensors[key][index]
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(OSError, match=message):  # as Paddle calls what an operator throws
         native.deform_conv2d(**tensors, **options)
 
 
@@ -171,7 +166,8 @@ from ppvsr.ops.deform import DeformConv2D, use_native
 class Net(nn.Layer):
     def __init__(self):
         super().__init__()
-        self.features, self.offset, self.mask = (nn.Conv2D(i, o, 3, padding=1) for i, o in [(3, 32), (32, 72), (32, 36)])
+        widths = [(3, 32), (32, 72), (32, 36)]
+        self.features, self.offset, self.mask = (nn.Conv2D(i, o, 3, padding=1) for i, o in widths)
         self.dcn = DeformConv2D(32, 32, 4)
         self.last = nn.Conv2D(32, 32, 3, padding=1)
 
@@ -200,9 +196,10 @@ for name, run in runs.items():
 
 def test_it_works_in_saved_programs_and_in_paddle_inference(operator, tmp_path):
     """In a process of its own: oneDNN, which once handed over a layout of its own, might take this one down."""
-    child = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM, str(tmp_path / "net")], capture_output=True, text=True, cwd=ROOT
-    )
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+    command = [sys.executable, "-W", "ignore", str(script), str(tmp_path / "net")]
+    child = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert child.returncode == 0, child.stderr
     differences = dict(line.split() for line in child.stdout.splitlines() if line.count(" ") == 1)
     assert set(differences) >= {"saved", "plain", "onednn"}

@@ -38,7 +38,7 @@ def arrays(path):
 
 
 def test_two_ranks_give_the_weights_of_one_process_with_both_batches(tmp_path):
-    """Measured: the ranks are equal to the last bit, and within 3e-8 of one process (weights up to 0.6)."""
+    """Measured: the ranks are equal to the last bit, and within 1e-8 of one process (they move by 9e-3)."""
     code, text = launch(tmp_path)
     assert code == 0, text
     for name in ("mean", "sum", "choosy"):
@@ -52,7 +52,7 @@ def test_two_ranks_give_the_weights_of_one_process_with_both_batches(tmp_path):
         assert float(together.pop("norm")) == pytest.approx(norm, rel=1e-5)
         assert not same(alone, {key: value.numpy() for key, value in small_net().state_dict().items()})
         for key, value in alone.items():
-            np.testing.assert_allclose(together[key], value, rtol=0, atol=5e-7)
+            np.testing.assert_allclose(together[key], value, rtol=0, atol=1e-7)
 
 
 def test_a_rank_that_was_killed_ends_the_job_with_a_message(tmp_path):

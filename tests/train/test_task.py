@@ -110,13 +110,13 @@ def test_pp_msvsr_learns_a_clip_by_heart_frozen_and_free():
     """Without the guard of the warps the process would die: Paddle crashes in the backward pass of frozen inputs."""
     net = tiny("MSVSR")
     paddle.seed(0)
-    task = multi_stage_vsr(generator=net, pixel_criterion=CharbonnierLoss(reduction="mean"), fix_iter=2)
+    task = multi_stage_vsr(generator=net, pixel_criterion=CharbonnierLoss(reduction="mean"), fix_iter=1)
     steps = Stepper(task, adam(), lambda step: 5e-3)
     gt = paddle.nn.functional.interpolate(paddle.rand([2, 3, 32, 32]), scale_factor=8, mode="bicubic").clip(0, 1)
     clip = SimpleNamespace(lq=paddle.nn.functional.avg_pool2d(gt, 4).unsqueeze(0), gt=gt.unsqueeze(0))
     flow, losses = [], []
-    for step in range(1, 6):
+    for step in range(1, 5):
         flow.append(net.state_dict()["spynet.levels.0.0.conv.weight"].numpy().copy())
         losses.append(steps.step([clip], step).losses["loss_pix"].item())
     assert losses[-1] < 0.75 * losses[0]
-    assert (flow[0] == flow[2]).all() and (flow[2] != flow[3]).any()
+    assert (flow[0] == flow[1]).all() and (flow[1] != flow[2]).any()

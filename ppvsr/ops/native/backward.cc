@@ -43,37 +43,40 @@ inline Vec<4> totals(const Vec<4>* packs) {
 }
 
 // For one tap and W channels: `column` comes as the gradient of what was sampled and becomes what was sampled.
-// The gradient goes on into the picture `grad`.
+// The gradient goes on into the picture `grad`, laid out as the one read, `from`; `below` is how far its lines, `right`
+// how far its pixels lie apart.
 template <int W>
-void scatter(const Spots& s, const float* from, float* grad, float* column, long step, Along& along) {
+APART void scatter(const Spots& s, const float* from, float* grad, long below, long right, float* column, long step,
+             Along& along) {
+  const long near[4] = {0, right, below, below + right};
   for (int p = 0; p < TILE; ++p, column += step) {
-    const Vec<W> came = load<W>(column), goes = s.mask[p] * came;
+    const float* at = from + s.at[p];
+    float* to = grad + s.at[p];
+    const Vec<W> came = load<W>(column);
     Vec<W> sum = {};
-    for (int k = 0; k < 4; ++k) sum += s.share[k][p] * load<W>(from + s.at[k][p]);
+    for (int k = 0; k < 4; ++k) sum += s.share[k][p] * load<W>(at + near[k]);
     if constexpr (W == 1) {
-      for (int k = 0; k < 4; ++k) along.with[p][k] += came * from[s.at[k][p]];
+      for (int k = 0; k < 4; ++k) along.with[p][k] += came * at[near[k]];
     } else {
       Vec<4> products[4] = {};
       for (int k = 0; k < 4; ++k)
-        for (int c = 0; c < W; c += 4) products[k] += load<4>(column + c) * load<4>(from + s.at[k][p] + c);
+        for (int c = 0; c < W; c += 4) products[k] += load<4>(column + c) * load<4>(at + near[k] + c);
       store<4>(along.with[p], load<4>(along.with[p]) + totals(products));
     }
-    store<W>(column, s.mask[p] * sum);
-    for (int k = 0; k < 4; ++k) {
-      float* to = grad + s.at[k][p];
-      store<W>(to, load<W>(to) + s.share[k][p] * goes);
-    }
+    store<W>(column, sum);
+    for (int k = 0; k < 4; ++k) store<W>(to + near[k], load<W>(to + near[k]) + s.share[k][p] * came);
   }
 }
 
 // The gradients of offset and mask at one tap, from the products that `scatter` collected.
-void differentiate(const Spots& s, const Along& along, long count, float* dy, float* dx, float* dm) {
+APART void differentiate(const Spots& s, const Along& along, long count, float* dy, float* dx, float* dm) {
   for (long p = 0; p < count; ++p) {
     const float* with = along.with[p];
     const float b = s.down[p], r = s.right[p];
-    dy[p] = s.mask[p] * ((1 - r) * (with[2] - with[0]) + r * (with[3] - with[1]));
-    dx[p] = s.mask[p] * ((1 - b) * (with[1] - with[0]) + b * (with[3] - with[2]));
-    dm[p] = s.share[0][p] * with[0] + s.share[1][p] * with[1] + s.share[2][p] * with[2] + s.share[3][p] * with[3];
+    const float upper = with[0] + r * (with[1] - with[0]), lower = with[2] + r * (with[3] - with[2]);
+    dy[p] = s.mask[p] * (lower - upper);
+    dx[p] = s.mask[p] * (with[1] - with[0] + b * (with[3] - with[2] - (with[1] - with[0])));
+    dm[p] = upper + b * (lower - upper);
   }
 }
 
@@ -82,7 +85,7 @@ void lay_out_lines(const Deform& d, const float* grad, float* to, long n) {
   const long line = d.groups * lines(d), cog = d.co / d.groups;
   std::fill_n(to + n * tiles(d) * TILE * line, tiles(d) * TILE * line, 0.f);
   for (long g = 0; g < d.groups; ++g)
-    interleave(grad + (n * d.co + g * cog) * d.pixels(), cog, d.pixels(),
+    interleave(grad + (n * d.co + g * cog) * d.pixels(), d.pixels(), cog, d.pixels(),
                to + n * tiles(d) * TILE * line + g * lines(d), line);
 }
 
@@ -163,7 +166,7 @@ void backward(const Deform& d, const float* x, const float* offset, const float*
           for (long t = 0; t < taps; ++t)
             strips(run.width, [&](auto w, long c) {
               scatter<decltype(w)::value>(spots[t], from + run.within + c, into + run.within + c,
-                                          &column[t * run.width + c], step, along[t]);
+                                          pitch(d) * cd, cd, &column[t * run.width + c], step, along[t]);
             });
           multiply(taps * run.width, width, TILE, column.data(), 1, step, lit + run.group * width, line,
                    scratch + parts.weights + (n * begin.back() + begin[r]) * width, width);
@@ -173,7 +176,8 @@ void backward(const Deform& d, const float* x, const float* offset, const float*
           differentiate(spots[t], along[t], count, shift, shift + pixels, to.mask + (item * taps + t) * pixels + first);
         }
       }
-      part(into, cd, cd, d.h * d.w, to.x + item * cd * d.h * d.w, d.h * d.w);
+      for (long row = 0; row < d.h; ++row)
+        part(into + origin(d) + row * pitch(d) * cd, cd, cd, d.w, to.x + (item * cd * d.h + row) * d.w, d.h * d.w);
     }
   });
   each(all.size(), [&](long r) {

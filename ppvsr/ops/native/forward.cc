@@ -13,13 +13,13 @@ namespace {
 
 constexpr long CHUNK = 4;  // tiles that a thread takes at once, so that it is the one that needs the next tile
 
-// Read W channels of a picture at the spots of a tile; those of `to` lie `step` apart.
+// Read W channels of a picture at the spots of a tile; `below` is how far apart its lines lie, `step` the pixels of `to`.
 template <int W>
-void gather(const Spots& s, const float* from, float* to, long step) {
-  for (int p = 0; p < TILE; ++p) {
-    Vec<W> sum = s.share[0][p] * load<W>(from + s.at[0][p]);
-    for (int k = 1; k < 4; ++k) sum += s.share[k][p] * load<W>(from + s.at[k][p]);
-    store<W>(to + p * step, s.mask[p] * sum);
+APART void gather(const Spots& s, const float* from, long below, long right, float* to, long step) {
+  for (int p = 0; p < TILE; ++p, to += step) {
+    const float* at = from + s.at[p];
+    store<W>(to, s.share[0][p] * load<W>(at) + s.share[1][p] * load<W>(at + right) +
+                     s.share[2][p] * load<W>(at + below) + s.share[3][p] * load<W>(at + below + right));
   }
 }
 
@@ -39,8 +39,9 @@ size_t forward_scratch(const Deform& d) { return d.n * d.dg * picture(d) + d.c *
 
 void forward(const Deform& d, const float* x, const float* offset, const float* weight, const float* bias,
              const float* mask, float* out, float* scratch) {
-  const long cg = d.c / d.groups, cog = d.co / d.groups, taps = d.taps(), pixels = d.pixels();
+  const long cd = d.c / d.dg, cg = d.c / d.groups, cog = d.co / d.groups, taps = d.taps(), pixels = d.pixels();
   const long width = lines(d), depth = taps * cg, step = taps * d.c, line = d.groups * width;
+  const long below = pitch(d) * cd;
   const std::vector<Run> all = runs(d);
   float* const pictures = scratch;
   float* const matrix = scratch + d.n * d.dg * picture(d);
@@ -53,12 +54,14 @@ void forward(const Deform& d, const float* x, const float* offset, const float* 
     for (long item; (item = take()) < items;) {
       const long n = item / tiles(d), first = item % tiles(d) * TILE, count = std::min<long>(TILE, pixels - first);
       const Places place = places(d, first);
-      for (const Run& run : all)
-        for (long t = 0; t < taps; ++t) {
+      for (long t = 0; t < taps; ++t)
+        for (const Run& run : all) {
           const float* from = pictures + (n * d.dg + run.dg) * picture(d) + run.within;
           float* to = &columns[run.group * depth + t * cg + run.inner];
           locate(d, place, offset, mask, n * d.dg + run.dg, t, first, count, spots);
-          strips(run.width, [&](auto w, long c) { gather<decltype(w)::value>(spots, from + c, to + c, step); });
+          strips(run.width, [&](auto w, long c) {
+            gather<decltype(w)::value>(spots, from + c, below, cd, to + c, step);
+          });
         }
       for (long p = 0; p < TILE; ++p)
         for (long g = 0; g < d.groups; ++g) std::copy_n(bias + g * cog, cog, &sums[p * line + g * width]);

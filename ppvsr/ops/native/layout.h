@@ -26,19 +26,24 @@ inline std::vector<Run> runs(const Deform& d) {
 
 inline long tiles(const Deform& d) { return (d.pixels() + TILE - 1) / TILE; }
 inline long lines(const Deform& d) { return round_up(d.co / d.groups, LANES); }  // outputs of a group, padded
-inline long picture(const Deform& d) { return (d.h * d.w + 1) * (d.c / d.dg); }  // floats of one deformable group
 
-// (channels, pixels) -> pixel by pixel, `stride` apart.
-inline void interleave(const float* from, long channels, long pixels, float* to, long stride) {
+// A deformable group of a picture lies pixel by pixel, with zeros around it: one line above, two below, and one pixel
+// behind each line, which is also the one before the next. Pixel (-1, -1) comes first.
+inline long pitch(const Deform& d) { return d.w + 1; }
+inline long picture(const Deform& d) { return ((d.h + 3) * pitch(d) + 1) * (d.c / d.dg); }  // floats
+inline long origin(const Deform& d) { return (pitch(d) + 1) * (d.c / d.dg); }               // of pixel (0, 0)
+
+// Channels, `gap` apart -> pixels, `stride` apart.
+APART void interleave(const float* from, long gap, long channels, long pixels, float* to, long stride) {
   for (long p = 0; p < pixels; p += 16) {
     const long end = std::min(p + 16, pixels);
     for (long c = 0; c < channels; ++c)
-      for (long i = p; i < end; ++i) to[i * stride + c] = from[c * pixels + i];
+      for (long i = p; i < end; ++i) to[i * stride + c] = from[c * gap + i];
   }
 }
 
-// The other way round; `gap` apart lie the channels.
-inline void part(const float* from, long stride, long channels, long pixels, float* to, long gap) {
+// Pixels, `stride` apart -> channels, `gap` apart.
+APART void part(const float* from, long stride, long channels, long pixels, float* to, long gap) {
   for (long p = 0; p < pixels; p += 16) {
     const long end = std::min(p + 16, pixels);
     for (long c = 0; c < channels; ++c)
@@ -46,11 +51,15 @@ inline void part(const float* from, long stride, long channels, long pixels, flo
   }
 }
 
-// Deformable group `item` of x (n * dg, c / dg, h * w) -> (n * dg, h * w + 1, c / dg), the last pixel zero.
+// Deformable group `item` (counted over the pictures) of x -> as described above.
 inline void lay_out(const Deform& d, const float* x, float* to, long item) {
-  const long channels = d.c / d.dg, pixels = d.h * d.w;
-  interleave(x + item * channels * pixels, channels, pixels, to + item * picture(d), channels);
-  std::fill_n(to + item * picture(d) + pixels * channels, channels, 0.f);
+  const long channels = d.c / d.dg;
+  float* at = std::fill_n(to + item * picture(d), origin(d), 0.f);
+  for (long row = 0; row < d.h; ++row) {
+    interleave(x + (item * channels * d.h + row) * d.w, d.h * d.w, channels, d.w, at, channels);
+    at = std::fill_n(at + d.w * channels, channels, 0.f);
+  }
+  std::fill_n(at, 2 * pitch(d) * channels, 0.f);
 }
 
 }  // namespace ppvsr

@@ -1,6 +1,9 @@
 // A matrix product for small matrices that lie in the cache, by the compiler's vector types.
 #pragma once
 
+// A function of its own: inlined into much else, an inner loop would have to share its registers.
+#define APART static __attribute__((noinline))
+
 namespace ppvsr {
 
 #if defined(__AVX512F__)
@@ -51,7 +54,7 @@ inline long round_up(long value, long unit) { return (value + unit - 1) / unit *
 
 // c[r][v] += sum over k of a[r * ar + k * ak] * b[k * ldb + v], for R rows and V packs of columns.
 template <int R, int V>
-inline void block(long depth, const float* a, long ar, long ak, const float* b, long ldb, float* c, long ldc) {
+APART void block(long depth, const float* a, long ar, long ak, const float* b, long ldb, float* c, long ldc) {
   Vec<LANES> sum[R][V];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)

@@ -30,7 +30,7 @@ ppvsr::Deform describe(const Tensor& x, const Tensor& offset, const Tensor& weig
   PD_CHECK(at == (Shape{d.n, 2 * dg * d.taps(), d.oh, d.ow}) && mask.shape() == (Shape{d.n, dg * d.taps(), d.oh, d.ow}),
            "ppvsr_deform_conv2d: offset or mask do not fit x and the weight");
   PD_CHECK(bias.shape() == Shape{d.co}, "ppvsr_deform_conv2d: the bias does not fit the weight");
-  PD_CHECK((d.h * d.w + 1) * (d.c / dg) < (1L << 31), "ppvsr_deform_conv2d: the picture is too large");
+  PD_CHECK((d.h + 3) * (d.w + 2) * (d.c / dg) < (1L << 31), "ppvsr_deform_conv2d: the picture is too large");
   return d;
 }
 

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "deform.h"
+#include "layout.h"
 #include "matrix.h"
 
 namespace ppvsr {
@@ -33,42 +34,38 @@ inline Places places(const Deform& d, long first) {
 
 // What one tap of one deformable group does at the pixels of a tile.
 struct Spots {
-  alignas(64) int at[4][TILE];       // where the pixels around the spot lie: the upper two, left first; the lower two
-  alignas(64) float share[4][TILE];  // how much each of them counts
-  alignas(64) float down[TILE], right[TILE];  // how far the spot lies from the first of them, 0 to 1
+  alignas(64) int at[TILE];          // where the upper left of the pixels around the spot lies
+  alignas(64) float share[4][TILE];  // how much they count, mask included: the upper two, left first; the lower two
+  alignas(64) float down[TILE], right[TILE];  // how far the spot lies from the upper left one, 0 to 1
   alignas(64) float mask[TILE];
 };
 
-// The spots `dy`, `dx` away from where tap `tap` lies, in a picture with zeros in the place after its last pixel: there
-// read pixels outside, and all four of a spot that is far outside or not a number.
-inline void surround(const Deform& d, const Places& from, long tap, const float* dy, const float* dx, const float* mask,
+// The spots `dy`, `dx` away from where tap `tap` lies, in a picture of `lay_out`. One that is far outside or not a number
+// is put below the picture, where all four pixels are zero.
+APART void surround(const Deform& d, const Places& from, long tap, const float* dy, const float* dx, const float* mask,
                      Spots& to) {
-  const int height = int(d.h), width = int(d.w), stride = int(d.c / d.dg);
+  const float height = float(d.h), width = float(d.w);
   const float down = float(tap / d.kw * d.dh), right = float(tap % d.kw * d.dw);
-  const Ints none = Ints{} + height * width * stride;
+  const int line = int(pitch(d)), stride = int(d.c / d.dg);
   for (int p = 0; p < TILE; p += LANES) {
     Floats y = load<LANES>(from.y + p) + down + load<LANES>(dy + p);
     Floats x = load<LANES>(from.x + p) + right + load<LANES>(dx + p);
-    const Ints inside = (y > -1.f) & (x > -1.f) & (y < float(height)) & (x < float(width));
-    y = inside ? y : Floats{} - 2;
-    x = inside ? x : Floats{} - 2;
+    const Ints inside = (y > -1.f) & (x > -1.f) & (y < height) & (x < width);
+    y = inside ? y : Floats{} + height;
+    x = inside ? x : Floats{} - 1;
     Ints i = __builtin_convertvector(y, Ints), j = __builtin_convertvector(x, Ints);  // towards zero ...
     i += __builtin_convertvector(i, Floats) > y;  // ... and now downwards: true is -1
     j += __builtin_convertvector(j, Floats) > x;
     const Floats b = y - __builtin_convertvector(i, Floats), r = x - __builtin_convertvector(j, Floats);
-    const Ints upper = i >= 0, lower = (i >= -1) & (i < height - 1), near = j >= 0, far = (j >= -1) & (j < width - 1);
-    const Ints here = (i * width + j) * stride, below = here + width * stride;
-    store<LANES>(to.at[0] + p, (upper & near) ? here : none);
-    store<LANES>(to.at[1] + p, (upper & far) ? here + stride : none);
-    store<LANES>(to.at[2] + p, (lower & near) ? below : none);
-    store<LANES>(to.at[3] + p, (lower & far) ? below + stride : none);
-    store<LANES>(to.share[0] + p, (1 - b) * (1 - r));
-    store<LANES>(to.share[1] + p, (1 - b) * r);
-    store<LANES>(to.share[2] + p, b * (1 - r));
-    store<LANES>(to.share[3] + p, b * r);
+    const Floats weight = load<LANES>(mask + p), lower = weight * b, upper = weight - lower;
+    store<LANES>(to.at + p, ((i + 1) * line + j + 1) * stride);
+    store<LANES>(to.share[0] + p, upper - upper * r);
+    store<LANES>(to.share[1] + p, upper * r);
+    store<LANES>(to.share[2] + p, lower - lower * r);
+    store<LANES>(to.share[3] + p, lower * r);
     store<LANES>(to.down + p, b);
     store<LANES>(to.right + p, r);
-    store<LANES>(to.mask + p, load<LANES>(mask + p));
+    store<LANES>(to.mask + p, weight);
   }
 }
 
@@ -91,7 +88,7 @@ inline void locate(const Deform& d, const Places& from, const float* offset, con
     surround(d, from, tap, dy, dx, mask, to);
     // More planes are read in turn than the machine follows by itself: ask for those of the next tile.
     for (const float* plane : {dy, dx, mask})
-      for (int p = 0; p < TILE; p += 16) __builtin_prefetch(plane + TILE + p);
+      for (int p = 0; p <= TILE; p += 16) __builtin_prefetch(plane + TILE + p);
   }
 }
 
