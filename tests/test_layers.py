@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "framework": {"errors"},
     "windows": set(),
     "resize": set(),
+    "whole": set(),
     "flicker": set(),
     "losses": set(),
     "metrics": set(),
@@ -22,12 +23,12 @@ MAY_IMPORT = {
     "config": {"errors"},
     "ops": {"errors"},
     "video": {"errors"},
-    "data": {"errors", "video", "resize", "windows"},
+    "data": {"errors", "video", "resize", "windows", "whole"},
     "archs": {"ops", "errors"},
     "runtime": {"archs", "errors"},
     "export": {"archs", "weights", "errors"},
-    "weights": {"errors"},
-    "train": {"data", "losses", "metrics", "flicker", "weights", "errors"},
+    "weights": {"errors", "whole"},
+    "train": {"data", "losses", "metrics", "flicker", "weights", "whole", "errors"},
     "enhance": {"video", "windows", "resize", "runtime", "errors"},
     "catalog": {"archs", "data", "losses", "metrics", "flicker", "schedules", "train", "weights"},
     "assemble": {
@@ -44,7 +45,7 @@ MAY_IMPORT = {
         "resize",
         "framework",
         "errors",
-    },  # fmt: skip
+    },
     "cli": {"assemble", "config", "weights", "video", "errors"},
 }
 NO_PADDLE = {"__init__", "config", "video", "errors", "windows", "resize", "cli"}

@@ -12,7 +12,7 @@ import paddle.nn.functional as F
 from paddle import Tensor
 
 from ppvsr.archs.blocks import lrelu
-from ppvsr.ops.resample import resize
+from ppvsr.ops.resample import double, resize
 from ppvsr.ops.warp import flow_warp
 
 MEAN = (0.485, 0.456, 0.406)
@@ -73,12 +73,20 @@ class SPyNet(nn.Layer):
         b, t, c, h, w = lq.shape
         if t == 1:
             return [], []
+        if not self.training:  # pair by pair: all at once would need memory without being faster
+            flows = [self.both_flows(earlier, later) for earlier, later in pairwise(lq.unbind(1))]
+            return [to_next for to_next, _ in flows], [to_previous for _, to_previous in flows]
         pyramid = [level.reshape([b, t, *level.shape[1:]]) for level in self.pyramid(lq.reshape([b * t, c, h, w]))]
         earlier = [level[:, :-1].flatten(0, 1) for level in pyramid]
         later = [level[:, 1:].flatten(0, 1) for level in pyramid]
         to_next = self.match(earlier, later, h, w).reshape([b, t - 1, 2, h, w])
         to_previous = self.match(later, earlier, h, w).reshape([b, t - 1, 2, h, w])
         return to_next.unbind(1), to_previous.unbind(1)
+
+    def both_flows(self, earlier: Tensor, later: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the flow from the earlier to the later of two frames (n, 3, h, w), and that back."""
+        size, one, other = earlier.shape[2:], self.pyramid(earlier), self.pyramid(later)
+        return self.match(one, other, *size), self.match(other, one, *size)
 
     def pyramid(self, frames: Tensor) -> list[Tensor]:
         """Return normalised frames (n, 3, h, w) at every level, coarsest first, sides brought to multiples of 32."""
@@ -94,7 +102,7 @@ class SPyNet(nn.Layer):
         warped = other[0]
         for i, level in enumerate(self.levels):
             if i:
-                flow = 2 * F.interpolate(flow, scale_factor=2, mode="bilinear", align_corners=True)
+                flow = 2 * double(flow)
                 warped = flow_warp(other[i], flow, border=True)
             flow = flow + self._residue(level, paddle.concat([ref[i], warped, flow], axis=1)).astype("float32")
         padded_h, padded_w = flow.shape[2:]

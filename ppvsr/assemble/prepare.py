@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ppvsr.data import prepare_reds as reds
 from ppvsr.data import prepare_vimeo as vimeo
 from ppvsr.data.shrink import Job, open_job, shrink
-from ppvsr.data.whole import write_text
+from ppvsr.data.texts import write_text
 from ppvsr.errors import UsageError
 
 if TYPE_CHECKING:

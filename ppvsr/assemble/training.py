@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from ppvsr.train.stepper import Stepper
     from ppvsr.train.task import Task
 
+STEPS = (
+    "local_align",
+    "local_fusion",
+    "begin",
+    "propagate",
+    "refine",
+    "refill",
+    "auxiliary",
+    "reconstruct",
+)  # of archs
 AMP_PATIENCE = 20  # steps that a loss scale may need to find its place, on top of `nan_streak`
 
 
@@ -157,14 +167,13 @@ def make_task(experiment: Experiment, seed: int) -> Task:
 
 
 def _stepper(task: Task, experiment: Experiment, request: Request, pace: Pace, seed: int, ranks: Ranks) -> Stepper:
-    from ppvsr.archs.blocks import ResidualTrunk
     from ppvsr.train.recompute import recompute
     from ppvsr.train.stepper import Stepper as Made
 
     assert experiment.optimizer is not None and experiment.schedule is not None
     settings, schedule = experiment.settings, experiment.schedule
     if settings.recompute:
-        recompute(task.net, (ResidualTrunk,))
+        recompute(task.net, STEPS)
     return Made(
         task,
         experiment.optimizer(),

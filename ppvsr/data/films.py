@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from ppvsr.errors import DataError, VideoError
 from ppvsr.video.frames import FrameSource, Image
 from ppvsr.video.open import open_source
 from ppvsr.video.scenes import mark_cuts
+from ppvsr.whole import written_whole
 
 SUFFIXES = {
     ".3g2", ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
@@ -156,13 +156,8 @@ def eight_bits(image: Image) -> NDArray[np.uint8]:
 @contextmanager
 def unfinished(path: Path) -> Iterator[BinaryIO]:
     """A file that gets its name when it is complete, and vanishes when it does not."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with written_whole(path) as part, part.open("wb") as file:
+        yield file
 
 
 def identity(path: Path) -> str:

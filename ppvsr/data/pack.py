@@ -19,6 +19,7 @@ import numpy as np
 
 from ppvsr.data.frames import ImageFrames, Report
 from ppvsr.errors import DataError
+from ppvsr.whole import written_whole
 
 DIGEST = 12  # characters of it
 REPORTS = 20  # lines that a whole data set gives
@@ -64,15 +65,11 @@ def _pack(folder: Path, half: str, key: str, frames: ImageFrames) -> None:
     path = packed_path(folder, half, key, frames.paths)
     if path.exists():
         return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         older = list(path.parent.glob(f"{glob.escape(path.name[: -DIGEST - len('.npy')])}{'?' * DIGEST}.npy"))
-        try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as unfinished:
             _write(unfinished, frames)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
         for each in older:
             each.unlink(missing_ok=True)
     except OSError as error:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ppvsr.data.pictures import picture_size
-from ppvsr.data.whole import written_whole
 from ppvsr.errors import DataError
+from ppvsr.whole import written_whole
 
 FRAMES = tuple(f"{number:08d}.png" for number in range(100))
 CLIPS = tuple(f"{number:03d}" for number in range(270))

@@ -11,7 +11,7 @@ from pathlib import Path
 from ppvsr.data.listing import annotated, unique
 from ppvsr.data.pictures import picture_size
 from ppvsr.data.shrink import Job, open_job
-from ppvsr.data.whole import write_text
+from ppvsr.data.texts import write_text
 from ppvsr.errors import DataError, UsageError
 
 FRAMES = tuple(f"im{number}.png" for number in range(1, 8))

@@ -16,9 +16,9 @@ from pathlib import Path
 import cv2
 
 from ppvsr.data.pictures import read_picture
-from ppvsr.data.whole import PART, written_whole
 from ppvsr.errors import DataError, PpvsrError
 from ppvsr.resize import resize
+from ppvsr.whole import PART, written_whole
 
 
 @dataclass(frozen=True)

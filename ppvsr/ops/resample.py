@@ -7,6 +7,8 @@ import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle import Tensor
 
+from ppvsr.ops import lowering
+
 
 class PixelShufflePack(nn.Layer):
     """Upsample by two: a 3x3 convolution to four times the channels, then a pixel shuffle.
@@ -27,13 +29,24 @@ class PixelShufflePack(nn.Layer):
 
 def upsample(x: Tensor, scale: int) -> Tensor:
     """Enlarge (n, c, h, w) bilinearly to (n, c, scale * h, scale * w), pixels being areas (half-pixel centres)."""
+    if lowering.current() is not None:
+        return lowering.resize(x, scale * x.shape[2], scale * x.shape[3])
     return F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
+
+
+def double(x: Tensor) -> Tensor:
+    """Enlarge (n, c, h, w) bilinearly to (n, c, 2h, 2w), pixels being points: corners stay corners."""
+    if lowering.current() is not None:
+        return lowering.resize(x, 2 * x.shape[2], 2 * x.shape[3], align_corners=True)
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
 
 
 def resize(x: Tensor, h: int, w: int) -> Tensor:
     """Bring (n, c, *, *) bilinearly to (n, c, h, w), pixels being areas; returns `x` itself if it has that size."""
     if paddle.in_dynamic_mode() and list(x.shape[2:]) == [h, w]:  # sizes of an exported program come later
         return x
+    if lowering.current() is not None:
+        return lowering.resize(x, h, w)
     return F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False)
 
 

@@ -6,6 +6,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import Tensor
 
+from ppvsr.ops import lowering
+
 
 def flow_warp(x: Tensor, flow: Tensor, *, border: bool = False) -> Tensor:
     """Sample `x` bilinearly where `flow` points.
@@ -17,6 +19,8 @@ def flow_warp(x: Tensor, flow: Tensor, *, border: bool = False) -> Tensor:
     """
     if paddle.in_dynamic_mode() and x.shape[2:] != flow.shape[2:]:  # sizes of an exported program come later
         raise ValueError(f"a flow {tuple(flow.shape)} cannot warp a tensor {tuple(x.shape)}: sizes differ")
+    if lowering.current() is not None:
+        return lowering.flow_warp(x, flow, border=border)
     with paddle.amp.auto_cast(enable=False):  # half-precision coordinates would be off by up to half a pixel
         grid = _sampling_grid(flow.astype("float32"))  # (n, h, w, 2)
         source = x.astype("float32")

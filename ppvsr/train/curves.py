@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ppvsr.train.folder import write_whole
+from ppvsr.whole import written_whole
 
 Event = dict[str, Any]
 Line = tuple[NDArray[np.float64], NDArray[np.float64]]  # steps, values
@@ -75,7 +75,8 @@ def draw_curves(metrics: Path, picture: Path) -> bool:
     axes.set_xlabel("step")
     file = io.BytesIO()
     figure.savefig(file, format="png")
-    write_whole(picture, file.getvalue())
+    with written_whole(picture) as unfinished:
+        unfinished.write_bytes(file.getvalue())
     return True
 
 

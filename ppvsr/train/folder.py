@@ -1,8 +1,7 @@
-"""The folder of one run: its name, and files in it that are complete or not there."""
+"""The folder of one run."""
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -25,17 +24,6 @@ def make_run_folder(output_dir: Path, stem: str, *, at: datetime, ranks: Ranks |
         raise UsageError(made)
     assert isinstance(made, Path)
     return made
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside `path` and let it take that name when it is complete; raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _make(output_dir: Path, name: str) -> Path | str:

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from ppvsr.train.board import Board
 from ppvsr.train.curves import draw_curves
-from ppvsr.train.folder import write_whole
 from ppvsr.train.ranks import Ranks
+from ppvsr.whole import written_whole
 
 MB = 1 << 20
 
@@ -147,7 +147,7 @@ class Journal(AbstractContextManager["Journal"]):
         for name, picture in pictures.items():
             file = self._folder / "visual_train" / f"iter{step}_{name}.png"
             data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
-            self._try(file, partial(write_whole, file, data))
+            self._try(file, partial(_write, file, data))
         self._on_board(lambda board: board.pictures(step, _under("train", pictures), time=self.now()))
 
     def draw(self) -> None:
@@ -211,6 +211,12 @@ def _print(line: str) -> None:
     with suppress(OSError, ValueError, AttributeError, RuntimeError):  # full, closed, absent, or busy (in a signal)
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(data)
 
 
 def _append(path: Path, line: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from ppvsr.errors import PpvsrError
 from ppvsr.train.evaluate import ClipScore, Scores
+from ppvsr.whole import written_whole
 
 TITLES = {"psnr": "PSNR", "ssim": "SSIM", "warping_error": "warping", "truth_warping_error": "truth's warping"}
 SECONDS = "s/frame"
@@ -80,14 +80,9 @@ def _mean(scores: Scores) -> ClipScore:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file beside `path` and let it take that name when it is complete."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with written_whole(path) as unfinished:
             unfinished.write_text(text, encoding="utf-8", newline="")
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise PpvsrError(f"{path}: cannot be written: {error.strerror or error}; choose another folder") from error

@@ -20,7 +20,7 @@ from ppvsr.train.moments import get_moments, master_weights, set_moments
 from ppvsr.train.optimizers import MakeOptimizer
 from ppvsr.train.ranks import Ranks
 from ppvsr.train.scaling import LossScale
-from ppvsr.train.task import Task, unit
+from ppvsr.train.task import Task, picture, unit
 from ppvsr.weights.load import load_weights
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Stepper:
         with paddle.no_grad(), self._precision():
             output = self._net(lq)[-1]
         self._net.train()
-        return {name: _picture(clip[0, 0]) for name, clip in (("lq", lq), ("output", output), ("gt", gt))}
+        return {name: picture(clip[0, 0]) for name, clip in (("lq", lq), ("output", output), ("gt", gt))}
 
     def _backward(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Add up the gradients of the micro-batches and return the means of their losses."""
@@ -245,9 +245,3 @@ def _mix(*numbers: int) -> int:
 def _norm(gradients: Sequence[Tensor]) -> Tensor:
     """Return the norm of all gradients together, in float32."""
     return paddle.stack([gradient.astype("float32").square().sum() for gradient in gradients]).sum().sqrt()
-
-
-def _picture(frame: Tensor) -> np.ndarray:
-    """Turn a frame (3, h, w) in [0, 1] into uint8 (h, w, 3)."""
-    values = frame.astype("float32").clip(0, 1).transpose([1, 2, 0]).numpy()
-    return np.round(values * 255).astype(np.uint8)

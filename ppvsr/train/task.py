@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import paddle
 from paddle import Tensor
 from paddle.nn import Layer
@@ -45,6 +46,12 @@ class Task:
 def unit(clip: Tensor) -> Tensor:
     """Bring bytes to [0, 1], on the device; floats are left as they are."""
     return clip.astype("float32") / 255 if clip.dtype == paddle.uint8 else clip
+
+
+def picture(frame: Tensor) -> np.ndarray:
+    """Turn a frame (3, h, w) in [0, 1] into uint8 (h, w, 3)."""
+    values = frame.astype("float32").clip(0, 1).transpose([1, 2, 0]).numpy()
+    return np.round(values * 255).astype(np.uint8)
 
 
 def multi_stage_vsr(

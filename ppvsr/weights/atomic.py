@@ -1,4 +1,4 @@
-"""Files that are either complete or not there, whatever happens while they are written."""
+"""Weight files that are complete, and on the disk, or not there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ppvsr.errors import WeightsError
+from ppvsr.whole import written_whole
 
 
 def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -15,16 +16,11 @@ def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
     Raises WeightsError when it cannot be written; then `path` is what it was before.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        try:
-            with unfinished.open("xb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with written_whole(path) as unfinished, unfinished.open("xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
         _sync_folder(path.parent)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be written: {error.strerror or error}") from error

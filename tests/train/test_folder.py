@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ppvsr.errors import UsageError
-from ppvsr.train.folder import make_run_folder, write_whole
+from ppvsr.train.folder import make_run_folder
 from ppvsr.train.ranks import Ranks
 
 AT = datetime(2024, 3, 9, 7, 5, 59)
@@ -46,12 +46,3 @@ def test_a_place_that_cannot_be_is_named_on_every_rank(tmp_path):
         make_run_folder(tmp_path / "out", "a", at=AT)
     with pytest.raises(UsageError, match="choose another place"):
         make_run_folder(tmp_path / "out", "a", at=AT, ranks=Told(value=str(one.value)))
-
-
-def test_a_file_is_complete_or_not_there(tmp_path):
-    target = tmp_path / "new" / "a.png"
-    write_whole(target, b"one")
-    with pytest.raises(TypeError):
-        write_whole(target, "not bytes")
-    assert target.read_bytes() == b"one"
-    assert list(target.parent.iterdir()) == [target]

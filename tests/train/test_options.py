@@ -26,7 +26,6 @@ def test_the_defaults_stand_and_never_is_minus_one():
         (lambda: ValidateOptions(window=0), r"validate\.window: expected 1 or more, got 0"),
         (lambda: ValidateOptions(overlap=-1), r"validate\.overlap: expected 0 or more, got -1"),
         (lambda: ValidateOptions(window=4, overlap=2), r"window must be at least 5, or overlap at most 1"),
-        (lambda: ValidateOptions(frames="first"), r"validate\.frames: expected 'all' or 'middle', got 'first'"),
     ],
 )
 def test_a_number_that_cannot_be_is_named_with_its_place(make, message):

@@ -58,7 +58,7 @@ def test_every_optimizer_goes_on_exactly_around_the_end_of_the_frozen_steps(name
 
 
 def test_a_stepper_can_go_back():
-    steps = stepper(ema_decay=0.5)
+    steps = stepper(ema_decay=0.5, fix_iter=1)
     take(steps, 1, 1)
     state = steps.state()
     take(steps, 2, 3)

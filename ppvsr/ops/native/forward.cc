@@ -54,8 +54,8 @@ void forward(const Deform& d, const float* x, const float* offset, const float* 
     for (long item; (item = take()) < items;) {
       const long n = item / tiles(d), first = item % tiles(d) * TILE, count = std::min<long>(TILE, pixels - first);
       const Places place = places(d, first);
-      for (long t = 0; t < taps; ++t)
-        for (const Run& run : all) {
+      for (const Run& run : all)
+        for (long t = 0; t < taps; ++t) {
           const float* from = pictures + (n * d.dg + run.dg) * picture(d) + run.within;
           float* to = &columns[run.group * depth + t * cg + run.inner];
           locate(d, place, offset, mask, n * d.dg + run.dg, t, first, count, spots);

@@ -1,26 +1,11 @@
-"""Files that are complete or not there."""
+"""Small text files that data sets come with."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ppvsr.errors import DataError
-
-PART = ".part"  # the ending of a file that is not complete; its name begins with a dot
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Give a path beside `path`; what is written there takes that name if the block ends without an error."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}{PART}")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+from ppvsr.whole import written_whole
 
 
 def write_text(path: Path, text: str) -> None:
