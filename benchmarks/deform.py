@@ -3,8 +3,9 @@
     python benchmarks/deform.py [--threads 2] [--rounds 5] [--spread 3] [--sizes 160x90 320x180] [--no-backward]
 
 Both run in turn on the same inputs, 32 to 32 channels, 3x3, with masks; offsets are normally distributed with a
-standard deviation of `spread` pixels. Prints the median times, the median of the ratios within a round (on a busy machine
-too low: Paddle's runs on one thread and ours waits for the slower of its threads) and the ratio of the best times.
+standard deviation of `spread` pixels. Prints the median times, the median of the ratios within a round and the ratio of
+the best times. On a busy machine both are too low, because Paddle's uses one thread whatever it is told, and ours waits
+for the slower of its threads: twice the ratio of --threads 1 is then nearer to the truth.
 Required are 8x forward and 4x backward, the aim is 20x and 8x.
 """
 

@@ -62,7 +62,7 @@ def train(experiment: Experiment, request: Request, reporter: Reporter) -> Path:
     """
     device = use_device(request.device)
     from ppvsr.data.loader import batches
-    from ppvsr.train.folder import make_run_folder
+    from ppvsr.train.folder import claimed, make_run_folder
     from ppvsr.train.journal import Journal
     from ppvsr.train.loop import train as run
     from ppvsr.train.ranks import join
@@ -106,7 +106,7 @@ def train(experiment: Experiment, request: Request, reporter: Reporter) -> Path:
         rank=ranks.rank,
         world=ranks.world,
     )
-    with journal, closing(source):
+    with claimed(folder, ranks=ranks), journal, closing(source):
         for line in [f"ppvsr {__version__}, {device}, {ranks.world} process(es), seed {seed}", *origin, str(pace)]:
             journal.say(line)
         journal.say("config:\n" + dump(experiment.tree))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -24,6 +26,27 @@ def make_run_folder(output_dir: Path, stem: str, *, at: datetime, ranks: Ranks |
         raise UsageError(made)
     assert isinstance(made, Path)
     return made
+
+
+@contextmanager
+def claimed(folder: Path, *, ranks: Ranks | None = None) -> Iterator[None]:
+    """Keep other processes from training in the same run folder, as a second `--resume auto` would; on rank 0 only.
+
+    Raises UsageError when one is there already. Where locks do not work (Windows, some network folders), nobody notices.
+    """
+    if ranks is not None and not ranks.main:
+        yield
+        return
+    with open(folder / ".lock", "ab") as lock:
+        try:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"{folder}: another process is training there; stop it first, or wait for it") from None
+        except (ImportError, OSError):
+            pass
+        yield
 
 
 def _make(output_dir: Path, name: str) -> Path | str:

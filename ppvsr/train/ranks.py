@@ -12,6 +12,7 @@ ports itself, on one machine; for several, `--master IP:PORT --nnodes N`.
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -111,8 +112,28 @@ class Ranks:
 
 
 def join() -> Ranks:
-    """Meet the other processes that Paddle's launcher started; alone without it."""
+    """Meet the other processes that Paddle's launcher started; alone without it.
+
+    Raises PpvsrError when the port where they are to meet is taken.
+    """
     if int(os.environ.get("PADDLE_TRAINERS_NUM", "1")) < 2:
         return Ranks()
+    _check_port()
     dist.init_parallel_env()
     return Ranks(dist.get_rank(), dist.get_world_size())
+
+
+def _check_port() -> None:
+    """Look, on rank 0, whether its port is free: Paddle would end the process with a core dump otherwise."""
+    place = os.environ.get("PADDLE_MASTER", "")
+    _, _, port = place.rpartition(":")
+    if os.environ.get("PADDLE_TRAINER_ID") != "0" or not port.isdecimal():
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port of a run that has just ended is free
+        try:
+            probe.bind(("", int(port)))
+        except OSError as error:
+            raise PpvsrError(
+                f"{place}: this port is in use ({error.strerror}); give the launcher another --master IP:PORT"
+            ) from error

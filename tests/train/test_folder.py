@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ppvsr.errors import UsageError
-from ppvsr.train.folder import make_run_folder
+from ppvsr.train.folder import claimed, make_run_folder
 from ppvsr.train.ranks import Ranks
 
 AT = datetime(2024, 3, 9, 7, 5, 59)
@@ -46,3 +46,13 @@ def test_a_place_that_cannot_be_is_named_on_every_rank(tmp_path):
         make_run_folder(tmp_path / "out", "a", at=AT)
     with pytest.raises(UsageError, match="choose another place"):
         make_run_folder(tmp_path / "out", "a", at=AT, ranks=Told(value=str(one.value)))
+
+
+def test_two_processes_cannot_train_in_one_folder(tmp_path):
+    with claimed(tmp_path):
+        with pytest.raises(UsageError, match="another process is training there"), claimed(tmp_path):
+            pass
+        with claimed(tmp_path, ranks=Ranks(1, 2)):  # the other ranks of the same training
+            pass
+    with claimed(tmp_path):
+        pass

@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -99,3 +100,14 @@ def test_a_rank_that_never_comes_is_not_waited_for_for_ever(monkeypatch):
     monkeypatch.setattr(module, "PATIENCE", 0.01)
     with pytest.raises(PpvsrError, match=r"rank 1 of 2: another process .* is gone \(not all came .*--resume auto"):
         Ranks(1, 2).total(np.zeros(1))
+
+
+def test_a_port_in_use_is_named_before_paddle_crashes(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        for key, value in {"TRAINERS_NUM": "2", "TRAINER_ID": "0", "MASTER": place}.items():
+            monkeypatch.setenv(f"PADDLE_{key}", value)
+        with pytest.raises(PpvsrError, match=rf"{place}: this port is in use .*another --master"):
+            join()
