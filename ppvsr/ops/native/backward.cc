@@ -106,7 +106,7 @@ void unpack(const Deform& d, const float* from, size_t gap, const Run& run, floa
     for (long i = 0; i < run.width; ++i)
       for (long t = 0; t < taps; ++t) {
         float sum = 0;
-        for (long n = 0; n < 1; ++n) sum += from[n * gap + (t * run.width + i) * lines(d) + o];
+        for (long n = 0; n < d.n; ++n) sum += from[n * gap + (t * run.width + i) * lines(d) + o];
         to[((run.group * cog + o) * cg + run.inner + i) * taps + t] = sum;
       }
 }
