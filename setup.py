@@ -24,7 +24,7 @@ setup(
     license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.10",
     packages=find_packages(include=["ppvsr", "ppvsr.*"]),
-    package_data={"ppvsr": ["py.typed", "weights/bundled/*.safetensors"]},
+    package_data={"ppvsr": ["py.typed", "weights/bundled/*.safetensors", "ops/native/*.cc", "ops/native/*.h"]},
     install_requires=requirements("requirements.txt"),
     extras_require={
         "cpu": ["paddlepaddle>=3.0"],

@@ -34,7 +34,7 @@ def evaluate_only(experiment: Experiment, request: Request, reporter: Reporter) 
 
     began, ranks = datetime.now(), join()
     say: Say = reporter.say if ranks.main else nobody
-    net = make_task(experiment, experiment.settings.seed).net
+    net = make_task(experiment, experiment.settings.seed, say).net
     load_weights(net, request.load)
     validation = Validation.of(experiment, ranks, say)
     folder = make_run_folder(Path(experiment.settings.output_dir), experiment.name, at=began, ranks=ranks)
@@ -64,7 +64,7 @@ def check(experiment: Experiment, request: Request, reporter: Reporter) -> None:
     from ppvsr.train.ranks import Ranks
 
     say, alone = reporter.say, Ranks()
-    task = make_task(experiment, experiment.settings.seed)
+    task = make_task(experiment, experiment.settings.seed, say)
     count = sum(int(np.prod(each.shape)) for each in task.net.parameters())
     say(f"{type(task.net).__name__}: {count:,} parameters")
     if request.load:

@@ -19,7 +19,8 @@ class Settings:
     averaged weights that are validated and saved; None has none.  pretrained: part of the network (`spynet`, `edvr`) →
     a file of its weights, "official", or null for a random start; parts that are not named are official.
     recompute: save memory by computing activations twice.  nan_streak: steps in a row without a finite gradient that
-    end the run.  tensorboard: write event files.
+    end the run.  tensorboard: write event files.  native_ops: on a CPU, deformable convolutions by our own operator,
+    which is compiled once; false leaves them to Paddle's.
     """
 
     output_dir: str = "output_dir"
@@ -33,6 +34,7 @@ class Settings:
     recompute: bool = False
     nan_streak: int = 10
     tensorboard: bool = True
+    native_ops: bool = True
 
     def __post_init__(self) -> None:
         for key in ("total_iters", "epochs", "accumulate", "nan_streak"):

@@ -73,7 +73,7 @@ def train(experiment: Experiment, request: Request, reporter: Reporter) -> Path:
     assert data is not None  # read_experiment made sure
     state = _find_state(experiment, request, ranks)
     seed = _choose_seed(experiment, request, state)
-    task = make_task(experiment, seed)
+    task = make_task(experiment, seed, say)
     origin = _start(task, experiment, request, state)
     dataset = prepare(data.dataset(), ranks, say)
     interval = request.validate_interval or experiment.validate.interval
@@ -155,14 +155,18 @@ def pace_of(experiment: Experiment, data: Data, length: int, ranks: Ranks) -> Pa
     return Pace(length, batch, per_epoch, settings.total_iters or 0, interval)
 
 
-def make_task(experiment: Experiment, seed: int) -> Task:
+def make_task(experiment: Experiment, seed: int, say: Say) -> Task:
     """Build network and losses; the first weights depend on the seed only."""
+    from ppvsr.ops.deform import use_native
     from ppvsr.ops.init import reset_weights
 
     assert experiment.task is not None
-    import_paddle().seed(seed)
+    paddle = import_paddle()
+    paddle.seed(seed)
     task = experiment.task()
     reset_weights(task.net)
+    if experiment.settings.native_ops and paddle.get_device() == "cpu" and (reason := use_native(task.net)):
+        say(reason)
     return task
 
 

@@ -32,7 +32,7 @@ def make_run_folder(output_dir: Path, stem: str, *, at: datetime, ranks: Ranks |
 def claimed(folder: Path, *, ranks: Ranks | None = None) -> Iterator[None]:
     """Keep other processes from training in the same run folder, as a second `--resume auto` would; on rank 0 only.
 
-    Raises UsageError when one is there already. Where locks do not work (Windows, some network folders), nobody notices.
+    Raises UsageError when one is there already. Where locks do not work (Windows, network folders), nobody notices.
     """
     if ranks is not None and not ranks.main:
         yield
