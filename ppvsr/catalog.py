@@ -57,7 +57,6 @@ TRANSFORMS: Table = {
         transforms.PairedRandomHorizontalFlip,
         transforms.PairedRandomVerticalFlip,
         transforms.PairedRandomTransposeHW,
-        transforms.RandomTemporalReverse,
         transforms.TransposeSequence,
         transforms.MirrorVideoSequence,
         transforms.NormalizeSequence,

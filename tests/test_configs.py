@@ -20,6 +20,13 @@ def test_a_shipped_config_is_sound_for_training_and_for_evaluation(path):
         experiment = read_experiment(path, training=training)
         assert experiment.task and experiment.train and experiment.test and set(experiment.metrics) == {"psnr", "ssim"}
         assert experiment.schedule and experiment.optimizer
+        for call in (
+            experiment.optimizer,
+            experiment.train.dataset,
+            experiment.test.dataset,
+            *experiment.metrics.values(),
+        ):
+            assert call() is not None
 
 
 def test_all_nine_configs_are_there():

@@ -15,7 +15,7 @@ import numpy as np
 import ppvsr
 assert ppvsr.__file__.startswith(sys.argv[1]), ppvsr.__file__
 frames = np.random.default_rng(0).integers(0, 256, (2, 20, 24, 3), dtype=np.uint8)
-print([image.shape for image in ppvsr.enhance_frames(frames)])
+print([image.shape for image in ppvsr.enhance_frames(frames, backend="dygraph")])
 """
 
 

@@ -10,7 +10,6 @@ from ppvsr.archs.blocks import ResidualTrunk, lrelu
 from ppvsr.archs.checks import check_clip
 from ppvsr.archs.recurrent import RecurrentNet, visits
 from ppvsr.ops.resample import upsample
-from ppvsr.ops.warp import flow_warp
 
 
 class BasicVSR(RecurrentNet):
@@ -21,11 +20,13 @@ class BasicVSR(RecurrentNet):
 
     A forward pass is a loop over these steps, each from tensors to tensors (states (b, c, h, w), flows (b, 2, h, w)):
 
-    - `spynet(ref, other)`: flow from one frame to another;
-    - `flow_warp(state, flow)`: the state of a branch, brought onto the next frame (zeros for its first frame);
+    - `spynet.both_flows(earlier, later)`: the flows between two frames;
+    - `align(state, flow)`: the state of a branch, brought onto the next frame (zeros for its first frame);
     - `propagate(branch, aligned, frame)`: the next state of the branch, "backward" or "forward";
     - `reconstruct(frame, backward, forward)`: the picture (b, 3, 4h, 4w).
     """
+
+    steps = ("spynet.both_flows", "align", "propagate", "reconstruct")
 
     def __init__(self, *, mid_channels: int = 64, num_blocks: int = 30) -> None:
         super().__init__(mid_channels)
@@ -64,7 +65,7 @@ class BasicVSR(RecurrentNet):
         states = {}
         last = None
         for i in visits(branch, len(frames)):
-            aligned = state if last is None else flow_warp(state, flows[min(last, i)])
+            aligned = state if last is None else self.align(state, flows[min(last, i)])
             states[i] = state = self.propagate(branch, aligned, frames[i])
             last = i
         return [states[i] for i in range(len(frames))]

@@ -28,7 +28,7 @@ class BasicVSRPlusPlus(RecurrentNet):
     A forward pass is a loop over these steps, each from tensors to tensors (features (b, c, h, w), flows (b, 2, h, w);
     without `is_low_res_input` h and w are a quarter of those of the frame):
 
-    - `spynet(ref, other)`: flow from one frame, or one that `shrink` made of it, to another;
+    - `spynet.both_flows(earlier, later)`: the flows between two frames, as `shrink` makes them;
     - `feat_extract(frame)`: features of a frame;
     - `begin(branch, *feats)`: state after the first frame of one of the BRANCHES;
     - `propagate(branch, state1, state2, flow1, flow2, *feats)`: the next state; at the second frame of a branch
@@ -37,6 +37,8 @@ class BasicVSRPlusPlus(RecurrentNet):
 
     `feats` are the features of the frame so far: those of `feat_extract`, then of every branch before this step.
     """
+
+    steps = ("spynet.both_flows", "feat_extract.forward", "compose", "begin", "propagate", "reconstruct")
 
     def __init__(self, *, mid_channels: int = 64, num_blocks: int = 7, is_low_res_input: bool = True) -> None:
         check_multiple("mid_channels", mid_channels, GROUPS)
@@ -64,8 +66,8 @@ class BasicVSRPlusPlus(RecurrentNet):
         feats = [[self.feat_extract(frame)] for frame in frames]
         to_next, to_previous = self.spynet.clip_flows(self.shrink(lq))
         flows = {  # from a frame to the one, and to the two, that were visited before it
-            "backward": (to_next, list(map(compose, to_next, to_next[1:]))),
-            "forward": (to_previous, list(map(compose, to_previous[1:], to_previous))),
+            "backward": (to_next, list(map(self.compose, to_next, to_next[1:]))),
+            "forward": (to_previous, list(map(self.compose, to_previous[1:], to_previous))),
         }
         for branch in BRANCHES:
             self._propagate_all(branch, feats, *flows[branch[:-2]])
@@ -78,6 +80,10 @@ class BasicVSRPlusPlus(RecurrentNet):
             return lq
         small = F.interpolate(lq.flatten(0, 1), scale_factor=0.25, mode="bicubic", align_corners=False)
         return small.reshape([*lq.shape[:3], *small.shape[2:]])
+
+    def compose(self, near: Tensor, far: Tensor) -> Tensor:
+        """Return the flow (b, 2, h, w) over two steps, given that of the first and that of the second."""
+        return near + flow_warp(far, near)
 
     def begin(self, branch: str, *feats: Tensor) -> Tensor:
         """Return the state after the first frame of a branch."""
@@ -117,8 +123,3 @@ class BasicVSRPlusPlus(RecurrentNet):
                 states.append(self.propagate(branch, states[-1], state2, flow1, flow2, *feats[i]))
         for i, state in zip(order, states, strict=True):
             feats[i].append(state)
-
-
-def compose(near: Tensor, far: Tensor) -> Tensor:
-    """Return the flow (b, 2, h, w) over two steps, given that of the first and that of the second."""
-    return near + flow_warp(far, near)

@@ -11,7 +11,6 @@ from ppvsr.archs.edvr import EDVRFeatureExtractor
 from ppvsr.archs.recurrent import RecurrentNet, visits
 from ppvsr.errors import ConfigError
 from ppvsr.ops.resample import pad_to_multiple, upsample
-from ppvsr.ops.warp import flow_warp
 
 MULTIPLE = 4  # of the sides, for the pyramid of the extractor
 
@@ -26,16 +25,17 @@ class IconVSR(RecurrentNet):
     A forward pass is a loop over these steps, each from tensors to tensors (states (b, c, h, w), flows (b, 2, h, w),
     all on frames that were padded to multiples of 4):
 
-    - `spynet(ref, other)`: flow from one frame to another;
+    - `spynet.both_flows(earlier, later)`: the flows between two frames;
     - `edvr(window)`: features (b, c, h, w) of a keyframe from the frames around it (b, 2 * padding + 1, 3, h, w), which
       `window_index` names;
-    - `flow_warp(state, flow)`: the state of a branch, brought onto the next frame (zeros for its first frame);
+    - `align(state, flow)`: the state of a branch, brought onto the next frame (zeros for its first frame);
     - `refill(branch, aligned, key)`: at keyframes, what takes the place of the aligned state;
     - `propagate(branch, aligned, *feats)`: the next state of "backward", with feats (frame,), or of "forward", with
       (frame, backward);
     - `reconstruct(frame, forward)`: the picture (b, 3, 4h, 4w).
     """
 
+    steps = ("spynet.both_flows", "edvr.forward", "align", "refill", "propagate", "reconstruct")
     size_multiple = MULTIPLE
 
     def __init__(
@@ -107,7 +107,7 @@ class IconVSR(RecurrentNet):
         last = None
         for i in visits(branch, len(feats)):
             if last is not None:
-                state = flow_warp(state, flows[min(last, i)])
+                state = self.align(state, flows[min(last, i)])
             if i in keys:
                 state = self.refill(branch, state, keys[i])
             state = self.propagate(branch, state, *feats[i])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from itertools import chain, pairwise
+from typing import ClassVar
 
 import paddle
 import paddle.nn as nn
+import paddle.nn.functional as F
 from paddle import Tensor
 
 from ppvsr.archs.blocks import ResidualTrunk, conv3x3, lrelu
@@ -13,7 +15,7 @@ from ppvsr.archs.checks import check_clip, check_groups
 from ppvsr.archs.recurrent import visits
 from ppvsr.archs.spynet import SPyNet
 from ppvsr.ops.deform import FlowGuidedAlignment, RefiningAlignment
-from ppvsr.ops.resample import PixelShufflePack, upsample
+from ppvsr.ops.resample import PixelShufflePack, conv_shuffled, upsample
 
 BRANCHES = ("stage2_backward", "stage2_forward", "stage3_backward", "stage3_forward")
 
@@ -37,7 +39,7 @@ class MSVSR(nn.Layer):
 
     A forward pass is a loop over these steps, each from tensors to tensors (features (b, c, h, w), flows (b, 2, h, w)):
 
-    - `spynet(ref, other)`: flow from one frame to another;
+    - `spynet.both_flows(earlier, later)`: the flows between two frames;
     - `feat_extract(frames)`: features of frames (b, 3, h, w);
     - `local_align(neighbour, cur, flow)`, `local_fusion(cur, next, previous)`: stage 1;
     - `begin(branch, *feats)`, `propagate(branch, state, flow, *feats)`, `refine(branch, state, flow, offset, mask,
@@ -49,6 +51,17 @@ class MSVSR(nn.Layer):
     of `local_fusion`, then of every branch before this step.
     """
 
+    steps: ClassVar[tuple[str, ...]] = (
+        "spynet.both_flows",
+        "feat_extract.forward",
+        "local_align",
+        "local_fusion",
+        "begin",
+        "propagate",
+        "refine",
+        "auxiliary",
+        "reconstruct",
+    )
     scale = 4
     min_size = 64
     size_multiple = 1
@@ -156,21 +169,28 @@ class MSVSR(nn.Layer):
         """Return the auxiliary picture (b, 3, 4h, 4w) and the features of the frame that were improved by it."""
         low = self.aux_reconstruction(paddle.concat(feats, axis=1))  # (b, c, h, w)
         mid = lrelu(self.aux_upsample1(low))  # (b, c, 2h, 2w)
-        high = lrelu(self.aux_upsample2(mid))  # (b, c, 4h, 4w)
-        picture = self.aux_conv_last(high) + upsample(frame, self.scale)
-        down = self.aux_block_down1(paddle.concat([picture, high], axis=1))
+        high = lrelu(self.aux_upsample2.upsample_conv(mid))  # (b, 4c, 2h, 2w), to be shuffled
+        picture = conv_shuffled(self.aux_conv_last, high) + upsample(frame, self.scale)
+        first, *rest = self.aux_block_down1
+        down = conv_shuffled(first, high, beside=picture)
+        for layer in rest:
+            down = layer(down)
         down = self.aux_block_down2(paddle.concat([down, mid], axis=1))
         return picture, self.aux_fusion(paddle.concat([down, low], axis=1))
 
     def reconstruct(self, frame: Tensor, *feats: Tensor) -> Tensor:
         """Return the picture (b, 3, 4h, 4w)."""
         x = self.reconstruction(paddle.concat(feats, axis=1))
-        x = lrelu(self.upsample2(lrelu(self.upsample1(x))))
-        x = self.conv_last(x if self.only_last else lrelu(self.conv_hr(x)))
+        x = lrelu(self.upsample2.upsample_conv(lrelu(self.upsample1(x))))  # (b, 4c, 2h, 2w), to be shuffled
+        if self.only_last:
+            x = conv_shuffled(self.conv_last, x)
+        else:
+            x = self.conv_last(lrelu(self.conv_hr(F.pixel_shuffle(x, 2))))
         x = x + upsample(frame, self.scale)
         if self.use_local_connect:
             local = feats[1]
-            x = x + self.hybrid_conv_last(lrelu(self.aux_upsample2(lrelu(self.aux_upsample1(local)))))
+            high = lrelu(self.aux_upsample2.upsample_conv(lrelu(self.aux_upsample1(local))))
+            x = x + conv_shuffled(self.hybrid_conv_last, high)
         return x
 
     def _stage1(self, spatial: list[Tensor], to_next: list[Tensor], to_previous: list[Tensor]) -> list[Tensor]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import paddle.nn as nn
 from paddle import Tensor
 
 from ppvsr.archs.blocks import HEAD_CHANNELS, conv3x3, lrelu
 from ppvsr.archs.spynet import SPyNet
 from ppvsr.ops.resample import PixelShufflePack
+from ppvsr.ops.warp import flow_warp
 
 
 def visits(branch: str, t: int) -> list[int]:
@@ -18,6 +21,7 @@ def visits(branch: str, t: int) -> list[int]:
 class RecurrentNet(nn.Layer):
     """A network with a flow network at its start and four times the resolution at its end."""
 
+    steps: ClassVar[tuple[str, ...]] = ()
     scale = 4
     min_size = 64
     size_multiple = 1
@@ -29,6 +33,10 @@ class RecurrentNet(nn.Layer):
         self.upsample2 = PixelShufflePack(mid_channels, HEAD_CHANNELS)
         self.conv_hr = conv3x3(HEAD_CHANNELS, HEAD_CHANNELS)
         self.conv_last = conv3x3(HEAD_CHANNELS, 3)
+
+    def align(self, state: Tensor, flow: Tensor) -> Tensor:
+        """Bring the state of a branch onto a frame, given the flow from the frame to that of the state."""
+        return flow_warp(state, flow)
 
     def residue(self, x: Tensor) -> Tensor:
         """Turn features (b, c, h, w) into what is to be added to an enlarged frame, (b, 3, 4h, 4w)."""

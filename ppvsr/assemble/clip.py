@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ppvsr.assemble.stages import Cut, choose_stages, make_enhancer, plan_stage
+from ppvsr.assemble.stages import Backend, Cut, Engine, choose_stages, make_enhancer, plan_stage
 from ppvsr.errors import UsageError
 from ppvsr.framework import use_device
 from ppvsr.video.frames import Frame, Image
@@ -25,14 +25,17 @@ def enhance_frames(
     overlap: int | None = None,
     memory: int | None = None,
     device: str | None = None,
+    backend: Backend = "auto",
+    threads: int | None = None,
 ) -> Iterator[Image]:
     """Yield the frames of a clip, four times larger, one for one and in order.
 
     frames: RGB (h, w, 3) uint8 or uint16, all of one size; any iterable, however long.  Yields (4h, 4w, 3) of the same
     type.  variant, weights: as on the command line.  num_frames, overlap: the windows.  memory: bytes that may be used.
+    backend: auto, compiled or dygraph.  threads: of the CPU.
     Raises UsageError at once for names that do not exist, and for frames of another form when they come.
     """
-    cut = Cut(num_frames, overlap, memory)
+    cut, engine = Cut(num_frames, overlap, memory), Engine(backend, threads)
     (stage,) = choose_stages(variant, weights, cut)
 
     def checked() -> Iterator[Frame]:
@@ -55,7 +58,7 @@ def enhance_frames(
             use_device(device)
         height, width = first.image.shape[:2]
         bits = 8 * first.image.dtype.itemsize
-        enhance = make_enhancer(stage, *plan_stage(stage, height, width, cut, bits=bits, encoded=False))
+        enhance = make_enhancer(stage, *plan_stage(stage, height, width, cut, bits=bits, encoded=False), engine)
         yield from (frame.image for frame in enhance(chain([first], stream)))
 
     return enhanced()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from ppvsr.assemble.settings import Settings
 from ppvsr.config.build import Call, fill, hint, plan, refuse
 from ppvsr.config.signature import accepts, closest
 from ppvsr.config.tree import load
+from ppvsr.errors import ConfigError
 from ppvsr.framework import import_paddle
 from ppvsr.train.options import LogOptions, SnapshotOptions, ValidateOptions
 
@@ -77,8 +78,21 @@ def read_experiment(path: str | Path, overrides: Sequence[str] = (), *, training
     problems = [*reader.problems, *(f"{key}: missing, and needed here" for key in needed if not reader.has(key))]
     if training and not any(reader.has(key) for key in ("total_iters", "epochs")):
         problems.append("total_iters: missing, and needed here (or `epochs`)")
-    refuse([f"{path}: {problem}" for problem in problems])
+    refuse([f"{path}: {problem}" for problem in problems or _refused(experiment)])
     return experiment
+
+
+def _refused(experiment: Experiment) -> Iterator[str]:
+    """Yield what the constructors that cost nothing say to their options."""
+    for call in (experiment.schedule, experiment.optimizer, *experiment.metrics.values()):
+        try:
+            if call:
+                call(**({"iters_per_epoch": 1} if call.takes("iters_per_epoch") else {}))
+        except ConfigError as error:
+            yield str(error)
+    best = experiment.snapshot.best
+    if experiment.validate.interval > 0 and experiment.metrics and best not in (None, *experiment.metrics):
+        yield f"snapshot_config.best: there is no metric {best!r}{hint(str(best), experiment.metrics)}"
 
 
 class _Reader:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
-from ppvsr.assemble.stages import Cut, Stage, choose_stages, make_enhancer, plan_stage
+from ppvsr.assemble.stages import Backend, Cut, Engine, Stage, choose_stages, make_enhancer, plan_stage
 from ppvsr.enhance.pipeline import transfer
 from ppvsr.enhance.plan import Plan
 from ppvsr.errors import UsageError
@@ -70,6 +70,8 @@ def enhance_video(
     start: Fraction | None = None,
     frames: int | None = None,
     dry_run: bool = False,
+    backend: Backend = "auto",
+    threads: int | None = None,
     reporter: Reporter | None = None,
 ) -> Result:
     """Make a film four times larger; sound, subtitles, timing and tags are kept.
@@ -79,6 +81,7 @@ def enhance_video(
     file, for all of them, or a mapping from variant to that.  num_frames, overlap: the windows.  memory: bytes that may
     be used.  rate: of a folder of images.  start, frames: seconds to leave out, frames to take.  device: "cpu", "gpu:1"
     container: auto, mp4, mkv, mov, webm or png.  encoding: an `ppvsr.video.encoder.Encoding`.  dry_run: only plan.
+    backend: auto, compiled (by Paddle Inference, prepared at first use) or dygraph.  threads: of the CPU.
     reporter: hears the lines that the command prints, and the progress.
 
     The target appears when it is complete. Raises UsageError for what cannot be done, before Paddle is imported;
@@ -86,7 +89,7 @@ def enhance_video(
     """
     reporter = reporter or Silence()
     encoding = encoding or Encoding()
-    cut = Cut(num_frames, overlap, memory)
+    cut, engine = Cut(num_frames, overlap, memory), Engine(backend, threads)
     stages = choose_stages(variant, weights, cut)
     with open_source(source, start=start, frames=frames, rate=rate) as film:
         info = film.info
@@ -109,7 +112,9 @@ def enhance_video(
             reporter.say(f"plan: {plan}")
         if dry_run:
             return Result(path, 0, None)
-        enhancers = [make_enhancer(stage, *planned) for stage, planned in zip(stages, plans, strict=True)]
+        enhancers = [
+            make_enhancer(stage, *planned, engine, reporter.say) for stage, planned in zip(stages, plans, strict=True)
+        ]
         total = _expected(info, start, frames)
         began = time.perf_counter()
         reporter.progress(0, total)

@@ -11,7 +11,7 @@ from ppvsr import __version__
 from ppvsr.assemble.experiment import Data, Experiment
 from ppvsr.assemble.film import Reporter
 from ppvsr.assemble.preparation import Say, nobody, prepare
-from ppvsr.assemble.training import Request, make_task, pace_of
+from ppvsr.assemble.start import Pace, Request, Start, check_sizes, make_task
 from ppvsr.assemble.validation import Validation
 from ppvsr.config.build import Call
 from ppvsr.errors import UsageError
@@ -64,20 +64,20 @@ def check(experiment: Experiment, request: Request, reporter: Reporter) -> None:
     from ppvsr.train.ranks import Ranks
 
     say, alone = reporter.say, Ranks()
-    task = make_task(experiment, experiment.settings.seed, say)
+    start = Start.of(experiment, request, alone, say)
+    task = start.task
     count = sum(int(np.prod(each.shape)) for each in task.net.parameters())
     say(f"{type(task.net).__name__}: {count:,} parameters")
-    if request.load:
-        load_weights(task.net, request.load)
-        say(f"{request.load}: fits")
+    for line in start.origin:
+        say(line)
     if experiment.train:
         dataset = prepare(experiment.train.dataset(), alone, say)
-        sample = dataset.load(0, np.random.default_rng((experiment.settings.seed, 0, 0)))
-        lq, gt = sample["lq"], sample["gt"]
-        say(f"dataset.train: {sample['key']}: lq {_shape(lq)}, gt {_shape(gt)}")
-        say(f"{pace_of(experiment, experiment.train, len(dataset), alone)}")
-    if experiment.test:
-        tested = prepare(experiment.test.dataset(), alone, say)
+        say(f"dataset.train: {check_sizes(dataset, task.net, start.seed)}")
+        pace = Pace.of(experiment, len(dataset), alone)
+        start.stepper(experiment, request, pace, alone)
+        say(str(pace))
+    if experiment.test and experiment.metrics:
+        tested = Validation.of(experiment, alone, say).dataset
         clip = tested.clip(0)
         say(f"dataset.test: {len(tested)} clips; {clip.key}: lq {clip.lq.shape}, gt {clip.gt.shape}")
     say("the config and its data are sound")
@@ -100,7 +100,3 @@ def pack(experiment: Experiment, request: Request, reporter: Reporter) -> None:
 def _innermost(dataset: Call) -> Call:
     inner = dataset.options.get("dataset")
     return _innermost(inner) if isinstance(inner, Call) else dataset
-
-
-def _shape(array: np.ndarray) -> str:
-    return f"{array.dtype} {array.shape}"

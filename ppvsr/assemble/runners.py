@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from ppvsr.assemble.stages import Cut, Stage, choose_stages, make_enhancer, plan_stage
 from ppvsr.data.frames import Frames
-from ppvsr.enhance.bicubic import BicubicEnhancer
 from ppvsr.enhance.pipeline import Enhance
 from ppvsr.enhance.plan import Limits, Plan, check_window
 from ppvsr.framework import use_device
@@ -28,11 +27,6 @@ def as_it_is(frames: Frames) -> Iterator[Picture]:
     """Yield the frames of a clip that is a result already."""
     for index in range(len(frames)):
         yield frames[index]
-
-
-def bicubic_runner(scale: int = 4) -> Runner:
-    """Return a runner that enlarges by MATLAB's bicubic, the baseline; needs no Paddle."""
-    return lambda frames: _enlarge(BicubicEnhancer(scale), frames)
 
 
 def network_runner(net: Any, *, window: int | None = None, overlap: int = 0) -> Runner:

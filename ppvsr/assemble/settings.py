@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ppvsr.errors import ConfigError
 
@@ -30,7 +29,7 @@ class Settings:
     accumulate: int = 1
     clip_norm: float | None = None
     ema_decay: float | None = None
-    pretrained: Mapping[str, Any] = field(default_factory=dict)
+    pretrained: Mapping[str, str | None] = field(default_factory=dict)
     recompute: bool = False
     nan_streak: int = 10
     tensorboard: bool = True
@@ -41,6 +40,11 @@ class Settings:
             value = getattr(self, key)
             if value is not None and value < 1:
                 raise ConfigError(f"{key}: expected 1 or more, got {value}")
+        if self.seed < 0:
+            raise ConfigError(f"seed: expected 0 or more, got {self.seed}")
+        for part, source in self.pretrained.items():
+            if source is not None and not isinstance(source, str):
+                raise ConfigError(f"pretrained.{part}: expected a file, official, or null, got {source!r}")
         if self.total_iters and self.epochs:
             raise ConfigError("total_iters and epochs exclude each other; give one of them")
         if self.clip_norm is not None and self.clip_norm <= 0:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ppvsr.assemble.network import create_model, fill, find_weights, network_of
 from ppvsr.enhance.bicubic import BicubicEnhancer
@@ -16,7 +16,11 @@ from ppvsr.errors import UsageError
 from ppvsr.framework import check_paddle
 from ppvsr.weights.zoo import Variant, Weights, describe, find_variant
 
+Backend = Literal["auto", "compiled", "dygraph"]  # of ppvsr.runtime.backend, which needs Paddle
 MEMORY_SHARE = 0.8  # of what is free, when nobody says how much may be used
+
+
+BACKENDS: tuple[Backend, ...] = ("auto", "compiled", "dygraph")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,23 @@ class Cut:
             return 1, 0  # every frame for itself
         window = network.window if self.num_frames is None else self.num_frames
         return window, min(network.overlap, window // 4) if self.overlap is None else self.overlap
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What runs the networks. backend: auto, compiled or dygraph.  threads: of the CPU; None is all there are."""
+
+    backend: Backend = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise UsageError(f"backend {self.backend!r}: there are {', '.join(BACKENDS)}")
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"threads {self.threads}: must be at least 1")
+
+
+PLAIN = Engine("dygraph")
 
 
 @dataclass(frozen=True)
@@ -109,11 +130,20 @@ def plan_stage(
     return plan, net
 
 
-def make_enhancer(stage: Stage, plan: Plan, net: Any) -> Enhance:
-    """Return the stage as a function from frames to frames; loads the weights, and may download them first."""
+def make_enhancer(
+    stage: Stage, plan: Plan, net: Any, engine: Engine = PLAIN, say: Callable[[str], Any] = lambda line: None
+) -> Enhance:
+    """Return the stage as a function from frames to frames; loads the weights, and may download them first.
+
+    May compile the network, too, and says so. Raises PpvsrError when that is asked for and not possible.
+    """
     if net is None or stage.weights is None:
         return BicubicEnhancer(stage.network.scale)
     from ppvsr.enhance.engine import Enhancer  # needs Paddle
+    from ppvsr.runtime.backend import use_backend
 
     fill(net, stage.weights)
+    if engine != PLAIN:
+        used = use_backend(net, stage.network.options, engine.backend, threads=engine.threads, say=say)
+        say(f"{stage.variant.name}: runs on the {used} backend")
     return Enhancer(net, plan)

@@ -38,6 +38,7 @@ class Validation:
             raise ConfigError("validation needs `dataset.test` and `validate.metrics`; add them")
         dataset = prepare(experiment.test.dataset(), ranks, say)
         options = experiment.validate
+        dataset.clip(0)  # raises when a step of the pipeline is random
         metrics = {name: call() for name, call in experiment.metrics.items()}
         return cls(dataset, metrics, options, ranks)
 

@@ -43,6 +43,8 @@ def _run(args: argparse.Namespace) -> int:
             overlap=args.overlap,
             memory=args.memory,
             device="cpu" if args.cpu else args.device,
+            backend=args.backend,
+            threads=args.threads,
             container=args.container,
             encoding=Encoding(codec=args.codec, crf=args.crf, preset=args.preset, pix_fmt=args.pix_fmt),
             rate=args.rate,
@@ -93,6 +95,13 @@ def _add_network_options(parser: Parser) -> None:
     group.add_argument("--overlap", type=natural, metavar="N", help="frames of context on either side of a window")
     group.add_argument("--memory", type=memory, metavar="SIZE", help="what may be used, e.g. 6G (most of what is free)")
     group.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1, ... (a GPU where Paddle finds one)")
+    group.add_argument(
+        "--backend",
+        default="auto",
+        choices=["auto", "compiled", "dygraph"],
+        help="compiled is several times as fast on a CPU and prepared at first use (auto: where it works)",
+    )
+    group.add_argument("--threads", type=positive, metavar="N", help="threads of the CPU (as many as there are)")
     group.add_argument("--cpu", action="store_true", help="the same as --device cpu")
 
 

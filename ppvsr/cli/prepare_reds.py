@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from ppvsr.assemble.prepare import prepare_reds  # late, so that --help and wrong flags are answered at once
+    from ppvsr.assemble.downloads import prepare_reds  # late, so that --help and wrong flags are answered at once
 
     with Console() as console:
         bad = prepare_reds(

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from ppvsr.assemble.prepare import prepare_vimeo  # late, so that --help and wrong flags are answered at once
+    from ppvsr.assemble.downloads import prepare_vimeo  # late, so that --help and wrong flags are answered at once
 
     lists = {"train": args.train_annotation, "test": args.test_annotation}
     lists = {kind: path for kind, path in lists.items() if path}

@@ -37,10 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from ppvsr.assemble.experiment import read_experiment  # late, so that --help and wrong flags are answered at once
     from ppvsr.assemble.inspection import check, evaluate_only, pack
-    from ppvsr.assemble.training import Request, train
+    from ppvsr.assemble.start import AUTO, Request
+    from ppvsr.assemble.training import train
 
-    if args.resume and args.load:
-        raise UsageError("--resume and --load exclude each other: --resume goes on, --load starts from weights")
+    if args.resume not in (None, AUTO) and args.load:
+        raise UsageError("--resume FILE and --load exclude each other: --resume goes on, --load starts from weights")
     if args.resume and args.evaluate_only:
         raise UsageError("--evaluate-only takes its weights by --load (a checkpoint will do)")
     work = evaluate_only if args.evaluate_only else check if args.check else pack if args.pack else train

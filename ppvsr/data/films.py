@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numpy.lib import format as npy
-from numpy.typing import NDArray
 
-from ppvsr.data.frames import PackedFrames, Report
+from ppvsr.data.frames import PackedFrames, Report, write_head
 from ppvsr.errors import DataError, VideoError
-from ppvsr.video.frames import FrameSource, Image
+from ppvsr.video.frames import FrameSource
+from ppvsr.video.images import to_depth
 from ppvsr.video.open import open_source
 from ppvsr.video.scenes import mark_cuts
 from ppvsr.whole import written_whole
@@ -33,7 +32,7 @@ SUFFIXES = {
     ".mxf", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv",
 }  # fmt: skip
 VERSION = 1  # of the cache: frames and cuts that this code would find otherwise
-STEPS = 1000  # frames between two lines of progress
+FRAMES_PER_LINE = 1000  # frames between two lines of progress
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class FilmCache:
             with unfinished(facts) as file:
                 file.write(json.dumps(asdict(film)).encode())
         for old in self._folder.glob(f"*-{identity(path)}-*"):
-            if old not in (facts, pixels):
+            if old not in (facts, pixels) and not old.name.startswith("."):  # dots: what another process writes now
                 old.unlink(missing_ok=True)
         return film, PackedFrames(pixels)
 
@@ -102,7 +101,7 @@ class FilmCache:
             state = path.stat()
         except OSError as error:
             raise VideoError(f"{path}: cannot be read: {error.strerror}") from error
-        stem = f"{path.stem}-{identity(path)}-{short(f'{state.st_size} {state.st_mtime_ns} {VERSION}')}"
+        stem = f"{path.stem[:60]}-{identity(path)}-{short(f'{state.st_size} {state.st_mtime_ns} {VERSION}')}"
         return self._folder / f"{stem}.json", self._folder / f"{stem}.npy"
 
     def _check_space(self, source: FrameSource) -> None:
@@ -128,29 +127,17 @@ class FilmCache:
 def decode(source: FrameSource, file: BinaryIO, report: Report) -> tuple[int, list[int]]:
     """Write all frames as a .npy file; return how many there are, and where scenes begin."""
     size = (source.info.height, source.info.width, 3)
-    begin = write_head(file, 0, size)
+    begin = write_head(file, (0, *size))
     count, cuts = 0, []
     for frame, cut in mark_cuts(source, lambda each: each.image):
-        file.write(np.ascontiguousarray(eight_bits(frame.image)).data)
+        file.write(np.ascontiguousarray(to_depth(frame.image, 8)).data)
         cuts += [count] if cut else []
         count += 1
-        if count % STEPS == 0:
+        if count % FRAMES_PER_LINE == 0:
             report(f"{source.info.path.name}: {count} of {source.info.frames or 'an unknown number of'} frames decoded")
     file.seek(0)
-    assert write_head(file, count, size) == begin, "the head keeps its length: numpy leaves room for the first axis"
+    assert write_head(file, (count, *size)) == begin, "the head keeps its length: numpy leaves room for the first axis"
     return count, cuts
-
-
-def write_head(file: BinaryIO, count: int, size: tuple[int, int, int]) -> int:
-    """Write the head of a .npy file, and return its length."""
-    npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (count, *size)})
-    return file.tell()
-
-
-def eight_bits(image: Image) -> NDArray[np.uint8]:
-    """The nearest of 256 levels."""
-    deep = image.dtype == np.uint16
-    return np.asarray((image.astype(np.uint32) + 128) // 257 if deep else image, np.uint8)
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypedDict, runtime_checkable
+from typing import BinaryIO, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ppvsr.data.pictures import picture_size, read_picture
@@ -213,6 +214,12 @@ class PackedFrames:
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
             raise DataError(f"{self.path}: holds {pixels.dtype} {pixels.shape}, not a clip; delete it and pack again")
         return pixels
+
+
+def write_head(file: BinaryIO, shape: tuple[int, int, int, int]) -> int:
+    """Write the head of a packed clip, a .npy file, and return its length, which does not depend on the first axis."""
+    npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return file.tell()
 
 
 def cut(pixels: Pixels, window: Window) -> Pixels:

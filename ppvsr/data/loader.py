@@ -128,7 +128,8 @@ class _Reader(paddle.io.Dataset):
     def __getitem__(self, place: Place) -> Sample | dict[str, Any]:
         epoch, index = place
         try:
-            return self._dataset.load(index, np.random.default_rng((self._seed, epoch, index)))
+            rng = np.random.default_rng((self._seed, epoch, 1 + index))  # with 0 it would be that of the shuffle
+            return self._dataset.load(index, rng)
         except PpvsrError as error:
             return _failure(type(error), str(error))
         except Exception:
@@ -207,7 +208,9 @@ def _failure(kind: type[Exception], text: str) -> dict[str, Any]:
 
 def _start_worker(worker: int) -> None:
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which ends its workers in order
+    for name in ("SIGINT", "SIGHUP"):  # the parent's business, which ends its workers in order
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
 
 

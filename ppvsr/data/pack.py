@@ -17,7 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ppvsr.data.frames import ImageFrames, Report
+from ppvsr.data.frames import ImageFrames, Report, write_head
 from ppvsr.errors import DataError
 from ppvsr.whole import written_whole
 
@@ -78,8 +78,7 @@ def _pack(folder: Path, half: str, key: str, frames: ImageFrames) -> None:
 
 def _write(path: Path, frames: ImageFrames) -> None:
     """Frame by frame, never the whole clip in memory; not memory-mapped, since a full disk would then be a crash."""
-    with path.open("xb") as file:
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False}
-        np.lib.format.write_array_header_1_0(file, {**header, "shape": frames.shape})
+    with path.open("wb") as file:
+        write_head(file, frames.shape)
         for index in range(len(frames)):
             file.write(np.ascontiguousarray(frames[index]).data)

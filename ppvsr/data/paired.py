@@ -15,6 +15,7 @@ from ppvsr.data.steps import Item, Preprocess, Step
 from ppvsr.errors import ConfigError, DataError
 
 SHOWN = 8
+PROBES = 1000  # clips whose sizes are compared before training; reading all heads of a large set takes minutes
 
 
 class PairedFolders:
@@ -135,13 +136,18 @@ class PairedFolders:
         return listing
 
     def _describe(self) -> str:
-        """One line for the log; looks into the first clip, and refuses halves that cannot belong together."""
+        """One line for the log; looks into the clips, and refuses halves that cannot belong together."""
         clips = self._listed()
-        (_, key, lq), (_, _, gt) = self.halves(0)
-        (lq_height, lq_width), (gt_height, gt_width) = picture_size(lq.paths[0]), picture_size(gt.paths[0])
-        sizes = f"LQ {lq_width}x{lq_height}, GT {gt_width}x{gt_height}"
-        if gt_height % lq_height or gt_width != lq_width * (gt_height // lq_height):
-            raise DataError(f"clip {key}: {sizes}; GT must be LQ times a whole number. Are the folders swapped?")
+        problems = []
+        for index in range(0, len(clips), -(-len(clips) // PROBES)):
+            (_, key, lq), (_, _, gt) = self.halves(index)
+            (lq_height, lq_width), (gt_height, gt_width) = picture_size(lq.paths[0]), picture_size(gt.paths[0])
+            sizes = f"LQ {lq_width}x{lq_height}, GT {gt_width}x{gt_height}"
+            if gt_height % lq_height or gt_width != lq_width * (gt_height // lq_height):
+                problems.append(f"clip {key}: {sizes}; GT must be LQ times a whole number. Are the folders swapped?")
+        if problems:
+            more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+            raise DataError("\n".join([*problems[:SHOWN], *more]))
         line = f"{type(self).__name__}: {len(clips)} clips, {sum(len(each.gt) for each in clips)} frames, {sizes}"
         if self._pack:
             self._packed = dict(self._find_packed(self._pack))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ppvsr.errors import DataError
 from ppvsr.video.images import read_image
+from ppvsr.whole import written_whole
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -26,6 +28,14 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     if image.dtype != np.uint8:
         raise DataError(f"{path}: has 16 bits per sample, training takes 8; convert the pictures of this data set")
     return image  # type: ignore[return-value]
+
+
+def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write RGB (h, w, 3) as PNG, whole or not at all; the folder is made if it is not there. Raises OSError."""
+    data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(data.data)
 
 
 def picture_size(path: Path) -> tuple[int, int]:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import cv2
 
-from ppvsr.data.pictures import read_picture
+from ppvsr.data.pictures import read_picture, write_picture
 from ppvsr.errors import DataError, PpvsrError
 from ppvsr.resize import resize
-from ppvsr.whole import PART, written_whole
+from ppvsr.whole import PART
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,4 @@ def shrink_picture(source: Path, target: Path, scale: int) -> None:
     height, width = image.shape[:2]
     if height % scale or width % scale:
         raise DataError(f"{source}: {width}x{height} cannot be divided by {scale}; crop the pictures first")
-    small = resize(image, height // scale, width // scale)
-    data = cv2.imencode(".png", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(target) as unfinished:
-        unfinished.write_bytes(data.data)
+    write_picture(target, resize(image, height // scale, width // scale))

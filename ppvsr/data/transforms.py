@@ -112,16 +112,6 @@ class PairedRandomTransposeHW(Chance):
         return clip.swapaxes(1, 2)
 
 
-class RandomTemporalReverse(Chance):
-    """The clip runs backwards. PaddleGAN has no such step."""
-
-    spatial: ClassVar[bool] = False
-
-    def change(self, clip: np.ndarray) -> np.ndarray:
-        """Reverse along t."""
-        return clip[::-1]
-
-
 @dataclass(frozen=True, kw_only=True)
 class TransposeSequence:
     """(t, h, w, 3) to (t, 3, h, w)."""

@@ -27,6 +27,17 @@ class PixelShufflePack(nn.Layer):
         return F.pixel_shuffle(self.upsample_conv(x), 2)
 
 
+def conv_shuffled(conv: nn.Conv2D, x: Tensor, beside: Tensor | None = None) -> Tensor:
+    """Apply a 3x3 convolution, of stride 1 or 2, to `x` (n, 4c, h, w) after a pixel shuffle to (n, c, 2h, 2w).
+
+    beside: channels (n, k, 2h, 2w) that stand before those of `x`.
+    """
+    if lowering.current() is not None:
+        return lowering.conv_shuffled(conv, x, beside)
+    large = F.pixel_shuffle(x, 2)
+    return conv(large if beside is None else paddle.concat([beside, large], axis=1))
+
+
 def upsample(x: Tensor, scale: int) -> Tensor:
     """Enlarge (n, c, h, w) bilinearly to (n, c, scale * h, scale * w), pixels being areas (half-pixel centres)."""
     if lowering.current() is not None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ppvsr.errors import WeightsError
+from ppvsr.train.folder import is_run_folder
 from ppvsr.weights.atomic import replace_file
 from ppvsr.weights.files import read_entries
 from ppvsr.weights.legacy import to_ours, to_paddlegan
@@ -119,7 +120,7 @@ def newest(output_dir: Path, stem: str) -> Path | None:
     """Return the complete checkpoint that was written last in the run folders `<stem>-*`; None if there is none."""
     if not output_dir.is_dir():
         return None
-    folders = [path for path in output_dir.iterdir() if path.is_dir() and path.name.startswith(f"{stem}-")]
+    folders = [path for path in output_dir.iterdir() if path.is_dir() and is_run_folder(path.name, stem)]
     files = sorted((path for folder in folders for path in _by_age(folder)), key=_age)
     return next(filter(_complete, reversed(files)), None)
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ppvsr.data.frames import Clip, Frames
+from ppvsr.data.pictures import write_picture
 from ppvsr.errors import DataError, PpvsrError
 from ppvsr.flicker import find_motion, warping_error
 from ppvsr.metrics import IDENTICAL, PSNR, SSIM, Picture
+from ppvsr.train.usage import device_peak, resident_peak
 
 if TYPE_CHECKING:
     from ppvsr.train.ranks import Ranks  # needs Paddle, which measuring files does not
@@ -113,7 +113,7 @@ def evaluate(
                 counts[index, columns[name]] += 1
             done += 1
             report(done, total, clip.key)
-    peaks[rank] = _resident(), _on_device()
+    peaks[rank] = resident_peak(), device_peak()
     if ranks:  # every row was filled by one rank, and is zero on the others
         sums, counts, peaks = (ranks.total(array) for array in (sums, counts, peaks))
     scores = tuple(_score(clip.key, names, *rows) for clip, *rows in zip(all_clips, sums, counts, strict=True))
@@ -196,26 +196,7 @@ def _mean(names: list[str], clips: tuple[ClipScore, ...]) -> dict[str, float]:
 
 
 def _write(path: Path, image: Picture) -> None:
-    _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.tobytes())  # not cv2.imwrite: it cannot write every name on every system
+        write_picture(path, image)
     except OSError as error:
         raise PpvsrError(f"{path}: cannot be written: {error.strerror or error}") from error
-
-
-def _resident() -> int:
-    """The most memory that this process has held, in bytes; 0 where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _on_device() -> int:
-    """The most memory that Paddle has held on the GPU in use, in bytes; 0 without one."""
-    paddle = sys.modules.get("paddle")  # what did not need Paddle so far does not need it now
-    if paddle is None or not paddle.device.is_compiled_with_cuda() or not paddle.device.get_device().startswith("gpu"):
-        return 0
-    return int(paddle.device.cuda.max_memory_allocated())

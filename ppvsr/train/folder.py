@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from ppvsr.errors import UsageError
 from ppvsr.train.ranks import Ranks
+from ppvsr.whole import PART
 
 
 def make_run_folder(output_dir: Path, stem: str, *, at: datetime, ranks: Ranks | None = None) -> Path:
@@ -46,7 +48,14 @@ def claimed(folder: Path, *, ranks: Ranks | None = None) -> Iterator[None]:
             raise UsageError(f"{folder}: another process is training there; stop it first, or wait for it") from None
         except (ImportError, OSError):
             pass
+        for part in folder.glob(f".*{PART}"):  # of a process that was killed
+            part.unlink(missing_ok=True)
         yield
+
+
+def is_run_folder(name: str, stem: str) -> bool:
+    """Whether a folder of this name is a run of the config `stem`, and not of one whose name begins alike."""
+    return re.fullmatch(re.escape(stem) + r"-\d{4}(-\d\d){4}(-\d+)?", name) is not None
 
 
 def _make(output_dir: Path, name: str) -> Path | str:

@@ -17,33 +17,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ppvsr.data.pictures import write_picture
 from ppvsr.train.board import Board
 from ppvsr.train.curves import draw_curves
 from ppvsr.train.ranks import Ranks
-from ppvsr.whole import written_whole
+from ppvsr.train.usage import device_peak, resident_peak
 
 MB = 1 << 20
 
 
 def peak_memory() -> dict[str, int]:
     """The highest use of memory so far, in bytes by name: the GPU's if there is one, else the process's own."""
-    import paddle
-
-    if paddle.device.is_compiled_with_cuda() and paddle.device.get_device().startswith("gpu"):
-        return {
-            "max_mem_reserved": paddle.device.cuda.max_memory_reserved(),
-            "max_mem_allocated": paddle.device.cuda.max_memory_allocated(),
-        }
-    try:
-        import resource
-    except ImportError:  # Windows
-        return {}
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {"max_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if device := device_peak():
+        return {"max_mem_reserved": device_peak(reserved=True), "max_mem_allocated": device}
+    return {"max_rss": resident_peak()}
 
 
 class Journal(AbstractContextManager["Journal"]):
@@ -146,8 +136,7 @@ class Journal(AbstractContextManager["Journal"]):
             return
         for name, picture in pictures.items():
             file = self._folder / "visual_train" / f"iter{step}_{name}.png"
-            data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
-            self._try(file, partial(_write, file, data))
+            self._try(file, partial(write_picture, file, picture))
         self._on_board(lambda board: board.pictures(step, _under("train", pictures), time=self.now()))
 
     def draw(self) -> None:
@@ -211,12 +200,6 @@ def _print(line: str) -> None:
     with suppress(OSError, ValueError, AttributeError, RuntimeError):  # full, closed, absent, or busy (in a signal)
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
-    with written_whole(path) as unfinished:
-        unfinished.write_bytes(data)
 
 
 def _append(path: Path, line: str) -> None:

@@ -38,28 +38,32 @@ def train(
     ranks: Ranks | None = None,
     best: Mapping[str, Any] | None = None,
     skipped: int = 0,
+    validated: int | None = None,
     nan_streak: int = 10,
 ) -> int:
     """Take the steps `first` to `total`, counted from 1, and return the last one.
 
     steps: the micro-batches of each step, from `first` on; the caller closes it.  folder: of the run, for weights and
     checkpoints.  validate: called after a step, on all ranks, every `validate_interval` steps and after the last one;
-    None, or an interval of -1, for never.  best, skipped: what the facts of a resumed checkpoint say under these names.
+    None, or an interval of -1, for never.  best, skipped, validated: what the facts of a resumed checkpoint say under
+    these names; a validation that was due there and did not end is made up for.
     nan_streak: steps in a row without finite loss and gradient that end the run. With AMP the first steps look for the
     loss scale by overflowing: give more.
 
-    Whatever else ends the run while the weights are whole (Ctrl-C, damaged data, a failing validation) leaves a
-    checkpoint that is named after the steps really done, and is raised again. Raises Diverged after `nan_streak`, with
-    the files left as they are, and WeightsError when they could not be written (see Snapshots).
+    Whatever else ends the run while the weights are whole (Ctrl-C, damaged data, a full device, a failing validation)
+    leaves a checkpoint that is named after the steps really done, and is raised again. Raises Diverged after
+    `nan_streak`, with the files left as they are, and WeightsError when they could not be written (see Snapshots).
     """
     ranks = ranks or Ranks()
     guard = _Guard(journal, nan_streak, skipped)
     files = Snapshots(stepper, folder, snapshot, journal, done=first - 1, best=best) if ranks.main else None
-    work = _Work(stepper, steps, journal, first - 1)
+    work = _Work(stepper, steps, journal)
     with Interrupts(
         lambda: journal.say("Interrupted: what is under way is ended first; again to stop at once")
     ) as stop:
         try:
+            if validate is not None and validated != first - 1 > 0 and _due(first - 1, validate_interval, total):
+                _validate(validate, first - 1, journal, files, stop)
             for step in range(first, total + 1):
                 with stop.held(ranks.world > 1):  # a rank that left alone would leave the others waiting
                     batches, outcome = work.step(step, stop)
@@ -80,28 +84,25 @@ def train(
         except BaseException:
             if files is not None:
                 with stop.held():
-                    files.rescue(work.done, whole=work.whole, skipped=guard.skipped)
+                    files.rescue(stepper.done, whole=stepper.whole, skipped=guard.skipped)
             raise
-    return work.done
+    return stepper.done
 
 
 class _Work:
-    """Where the run stands. done: steps finished.  whole: false while a step changes the weights."""
+    """Takes steps, and counts what they cost."""
 
-    def __init__(self, stepper: Stepper, steps: Iterable[list[Batch]], journal: Journal, done: int) -> None:
+    def __init__(self, stepper: Stepper, steps: Iterable[list[Batch]], journal: Journal) -> None:
         self._stepper, self._source, self._journal = stepper, iter(steps), journal
-        self.done, self.whole = done, True
 
     def step(self, step: int, stop: Interrupts) -> tuple[list[Batch], Outcome]:
-        """Take one step and count what it costs."""
+        """Take one step."""
         started = self._journal.now()
         batches = next(self._source, None)
         assert batches is not None, f"the batches ended before step {step}"
         waited = self._journal.now() - started
         with stop.held():
-            self.whole = False
             outcome = self._stepper.step(batches, step)
-            self.done, self.whole = step, True
         clips = sum(len(batch.keys) for batch in batches)
         self._journal.count(clips=clips, seconds=self._journal.now() - started, waited=waited)
         return batches, outcome

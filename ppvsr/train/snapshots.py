@@ -42,6 +42,7 @@ class Snapshots:
         self._stepper, self._folder, self._options, self._journal = stepper, folder, options, journal
         self._best = dict(best) if best is not None and best.get("metric") == options.best else None
         self._skipped = 0
+        self._validated: int | None = None  # the step of the last validation
         self._saved = done  # the step of the newest checkpoint
         self._failures = 0
         self._held: State | None = None
@@ -73,11 +74,19 @@ class Snapshots:
         self._held = self._stepper.state() if step > self._saved else None
 
     def judge(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Write `best_weight` if the chosen metric is higher than ever, and note it in this step's checkpoint.
+        """Write `best_weight` if the chosen metric is higher than ever; note both in this step's checkpoint.
 
         A failure is warned of; the best stays what it was.
         """
-        self._held = None
+        self._held, self._validated = None, step
+        self._note_best(step, metrics)
+        if self._saved == step:
+            try:
+                self._checkpoint(step)
+            except REFUSALS as error:
+                self._journal.warn(f"the validation is NOT NOTED at step {step}: {error}")
+
+    def _note_best(self, step: int, metrics: Mapping[str, float]) -> None:
         name = self._options.best
         if name is None:
             return
@@ -93,8 +102,6 @@ class Snapshots:
         try:
             self._journal.saved(step, write_weights(self._folder, "best", self._stepper.weights()))
             self._best = {"metric": name, "value": value, "step": step}
-            if self._saved == step:
-                self._checkpoint(step)
         except REFUSALS as error:
             self._journal.warn(f"the best weights are NOT SAVED at step {step}: {error}")
 
@@ -114,7 +121,7 @@ class Snapshots:
 
     def _checkpoint(self, step: int) -> None:
         state = self._held or self._stepper.state()
-        facts = {**state.facts, "best": self._best, "skipped": self._skipped}
+        facts = {**state.facts, "best": self._best, "skipped": self._skipped, "validated": self._validated}
         file = write_checkpoint(self._folder, replace(state, step=step, facts=facts))
         self._saved = step
         self._journal.saved(step, file)

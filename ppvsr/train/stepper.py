@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,6 +48,9 @@ class Outcome:
 class Stepper:
     """Takes the optimisation steps of a task. A step depends on the state, its batches and its number only.
 
+    done: the number of the last step taken.  whole: false while an update is under way; whoever interrupts that has
+    half a step, and nothing worth saving.
+
     task: starts from the weights that its network has now (on rank 0).  schedule: finished steps → learning rate.
     clip_norm: the most that the norm of all gradients together may be.  accumulate: micro-batches of a step.
     ema_decay: of the averaged weights; None has none.  amp: O1 computes partly in float16; O2 keeps the weights in
@@ -74,7 +77,7 @@ class Stepper:
         self._make_optimizer, self._schedule = make_optimizer, schedule
         self._seed, self._clip_norm, self._accumulate, self._amp = seed, clip_norm, accumulate, amp
         self._ranks = ranks or Ranks()
-        self._done = 0
+        self.done, self.whole = 0, True
         self._scale = LossScale(enabled=amp != "O0")
         if self._ranks.world > 1:
             load_weights(self._net, self._ranks.share(self._arrays({})))
@@ -95,20 +98,17 @@ class Stepper:
             norm, loss = paddle.stack([_norm(gradients), sum(losses.values())]).tolist()
             norm /= self._scale.value
             finite = math.isfinite(norm) and math.isfinite(loss)
-            if finite:
-                self._update(gradients, norm, rate)
+            self._update(step, gradients if finite else None, norm, rate)
         finally:
             for parameter in self._net.parameters():
                 parameter.clear_gradient(False)
-        self._scale.update(finite)
-        self._done = step
         total = {"loss": sum(losses.values())} if len(losses) > 1 else {}
         return Outcome({**losses, **total}, rate, norm, finite)
 
     def state(self) -> State:
         """Return all that the next steps depend on."""
         return State(
-            step=self._done,
+            step=self.done,
             weights=self._arrays(master_weights(self._optimizer, self._net)),
             optimizer=get_moments(self._optimizer, self._net),
             ema=None if self._average is None else self.weights(),
@@ -144,7 +144,7 @@ class Stepper:
         if self._average is not None:
             self._average.restore(state.weights if state.ema is None else state.ema)
         self._scale.restore(state.facts.get("scaler"))
-        self._done = state.step
+        self.done = state.step
 
     def weights(self) -> Arrays:
         """Return the weights to use: the averaged ones if there are, else the last ones, in float32."""
@@ -153,12 +153,11 @@ class Stepper:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Let the network hold the weights that `weights` returns in this block."""
-        if self._average is None:
+        """Let the network hold the weights that `weights` returns in this block, and run in the precision it is in."""
+        precision = self._precision() if self._amp == "O2" else nullcontext()
+        weights = self._average.swapped_in() if self._average is not None else nullcontext()
+        with precision, weights:
             yield
-        else:
-            with self._average.swapped_in():
-                yield
 
     def preview(self, batch: Batch) -> dict[str, np.ndarray]:
         """Return `lq`, `output` and `gt` of the first frame of the first clip, uint8 (h, w, 3)."""
@@ -197,7 +196,15 @@ class Stepper:
                 gradients.append(parameter.grad)
         return gradients
 
-    def _update(self, gradients: list[Tensor], norm: float, rate: float) -> None:
+    def _update(self, step: int, gradients: list[Tensor] | None, norm: float, rate: float) -> None:
+        """Let the state become that after `step`; without gradients only the counters move."""
+        self.whole = False
+        if gradients is not None:
+            self._learn(gradients, norm, rate)
+        self._scale.update(gradients is not None)
+        self.done, self.whole = step, True
+
+    def _learn(self, gradients: list[Tensor], norm: float, rate: float) -> None:
         factor = 1 / self._scale.value
         if self._clip_norm is not None and norm > self._clip_norm:
             factor *= self._clip_norm / norm
@@ -221,7 +228,14 @@ class Stepper:
         """Make an optimizer that remembers nothing; with O2, turn the weights into float16."""
         optimizer = self._make_optimizer(list(self._net.parameters()))
         if self._amp == "O2":
-            paddle.amp.decorate(models=self._net, optimizers=optimizer, level="O2", dtype="float16", master_weight=True)
+            paddle.amp.decorate(
+                models=self._net,
+                optimizers=optimizer,
+                level="O2",
+                dtype="float16",
+                master_weight=True,
+                master_grad=True,
+            )
         return optimizer
 
     def _arrays(self, exact: dict[str, Tensor]) -> Arrays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -29,6 +30,7 @@ class Companions:
     def __init__(self, info: VideoInfo, streams: list[int]):
         self._info = info
         self._last: dict[int, int] = {}
+        self._shown: dict[int, deque[av.Packet]] = {}
         self.container = open_film(info.path)
         self.streams = [self.container.streams[index] for index in streams]
         for each in self.container.streams:
@@ -49,10 +51,27 @@ class Companions:
         self.container.close()
 
     def until(self, time: Fraction | None) -> Iterator[av.Packet]:
-        """Yield the packets due before `time`, in seconds; None: all that are left."""
+        """Yield the packets due before `time`, in seconds; None: all that are left.
+
+        In a part of a film, whose end is not known yet, subtitles come when they are over.
+        """
         while self._next is not None and (time is None or begin(self._next) < time):
-            yield self._next
-            self._next = next(self._packets, None)
+            packet, self._next = self._next, next(self._packets, None)
+            if packet.stream.type == "subtitle" and not self._info.whole:
+                self._shown.setdefault(packet.stream_index, deque()).append(packet)
+            else:
+                yield packet
+        for shown in self._shown.values():
+            while shown and (time is None or end(shown[0]) <= time):
+                yield shown.popleft()
+
+    def rest(self, time: Fraction) -> Iterator[av.Packet]:
+        """Yield what is due before the end of a part, at `time`; subtitles that would outlast it end with it."""
+        yield from self.until(time)
+        for shown in self._shown.values():
+            for packet in shown:
+                packet.duration = min(packet.duration, int((time - begin(packet)) / tick(packet)))
+                yield packet
 
     def empty(self) -> list[int]:
         """The indices of streams of which not one packet was found; known at the end."""
@@ -100,3 +119,8 @@ def cover(info: VideoInfo, index: int) -> bytes:
 def begin(packet: av.Packet) -> Fraction:
     """When a packet is due, in seconds."""
     return packet.dts * tick(packet)
+
+
+def end(packet: av.Packet) -> Fraction:
+    """When a packet is over, in seconds."""
+    return begin(packet) + packet.duration * tick(packet)

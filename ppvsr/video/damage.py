@@ -19,7 +19,8 @@ class Damage:
 
     claimed: packets the header promises, None for containers that promise none.  packets: those found.
     duration: seconds the header promises; reached: how far the timestamps of all streams really go.
-    bad_packets, bad_frames: could not be decoded, or only with errors.
+    bad_packets, bad_frames: could not be decoded, or only with errors.  repeated:
+    pictures that were lost, and in whose place the one before them is shown again.
     failures: FFmpeg's words when the file itself could not be read further.
     """
 
@@ -29,6 +30,7 @@ class Damage:
     reached: Fraction = Fraction(0)
     bad_packets: int = 0
     bad_frames: int = 0
+    repeated: int = 0
     failures: list[str] = field(default_factory=list)
 
     def reach(self, time: Fraction) -> None:
@@ -50,7 +52,16 @@ class Damage:
 
     def _bad(self) -> list[str]:
         count = max(self.bad_packets, self.bad_frames)
-        return [f"{count} packet{'s' if count > 1 else ''} could not be decoded cleanly"] if count else []
+        found = {
+            f"{many(count, 'packet')} could not be decoded cleanly": count,
+            f"{many(self.repeated, 'frame')} lost, the one before is shown instead": self.repeated,
+        }
+        return [line for line, number in found.items() if number]
+
+
+def many(count: int, what: str) -> str:
+    """A number of things in words."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def promises(container: av.container.InputContainer, stream: av.VideoStream) -> Damage:

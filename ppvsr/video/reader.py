@@ -26,6 +26,7 @@ LOST_SIDE_DATA = {
     "DYNAMIC_HDR_PLUS": "HDR10+",
     "DOVI_METADATA": "Dolby Vision",
 }
+INTERLACED = "the film is interlaced; every pair of fields is made one progressive frame (bwdif)"
 
 
 class FilmSource:
@@ -33,7 +34,8 @@ class FilmSource:
 
     Frames keep their own timestamps, also with a variable frame rate.  A frame without one comes one frame after the
     previous; a frame whose time is not after the previous one's (damaged or careless files) is kept and moved to one
-    tick after it: times always increase.  Memory does not depend on the film's length.
+    tick after it: times always increase.  In the place of a lost frame the one before it comes again.  Interlaced films
+    are made progressive.  Memory does not depend on the film's length.
 
     path: the file.  start: seconds after the film's beginning; the part begins with the first frame at or after it.
     frames: at most so many.  rate: frames per second of a film without timestamps, in place of the container's word.
@@ -70,7 +72,12 @@ class FilmSource:
             yield Frame(rgb(frame), time - self.info.zero, duration)
         if changed:
             self.notes.append(f"the picture changes its size; every frame was brought to {width}x{height}")
+        self._tell_interlaced()
         self.damage = self._damage.sentence(whole=self.info.whole)
+
+    def _tell_interlaced(self) -> None:
+        if self._decoder.was_interlaced and INTERLACED not in self.notes:
+            self.notes.append(INTERLACED)
 
     def _open(self, start: Fraction | None, rate: Fraction | None) -> None:
         """Decode the first frame: only it knows the true size, format and colours."""
@@ -95,7 +102,9 @@ class FilmSource:
         base = decoder.tick if first.frame.pts is not None else 1 / rate
         info = describe_film(self._container, stream, first.frame, self._path)
         self.info = replace(info, rate=rate, time_base=base, zero=zero, whole=whole)
-        self.notes = [*ignored, *remarks(first.frame, self.info)]
+        self.notes = [*ignored, *remarks(stream, first.frame, self.info)]
+        self._decoder = decoder
+        self._tell_interlaced()
 
     def _nothing(self, start: Fraction | None) -> Exception:
         if start is not None:
@@ -138,13 +147,12 @@ def display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
     return None
 
 
-def remarks(frame: av.VideoFrame, info: VideoInfo) -> list[str]:
+def remarks(stream: av.VideoStream, frame: av.VideoFrame, info: VideoInfo) -> list[str]:
     """What a user should know of a film before it is enhanced."""
     lost = [LOST_SIDE_DATA[data.type.name] for data in side_data(frame) if data.type.name in LOST_SIDE_DATA]
     matrix = info.color.matrix
     found = {
-        "transparency is dropped": has_alpha(frame.format.name),
-        "the film is interlaced; its frames are treated as progressive": frame.interlaced_frame,
+        "transparency is dropped": has_alpha(frame.format.name) or stream.metadata.get("alpha_mode") == "1",
         f"metadata that is not carried over: {', '.join(lost)}": lost,
         f"colour matrix {matrix} is read as {assume(info.color, info.height).matrix}": (
             matrix and matrix not in WEIGHTS and not is_rgb(frame.format.name)

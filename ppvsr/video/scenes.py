@@ -86,11 +86,6 @@ def mark_cuts(
         yield waiting.popleft(), cut
 
 
-def find_cuts(frames: Iterable[Image]) -> list[int]:
-    """Return the numbers of the frames that are the first after a cut; never 0."""
-    return [number for number, (_, cut) in enumerate(mark_cuts(frames, lambda frame: frame)) if cut]
-
-
 def thumbnail(image: Image) -> NDArray[np.float32]:
     """Shrink a picture to a row of samples in 0..255."""
     small = cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32).ravel()

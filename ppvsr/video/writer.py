@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -140,11 +140,12 @@ class FilmWriter:
                 packet.dts = packet.pts  # libx265 sometimes leaves it undefined in films of two frames
             if self._delay is None:
                 self._delay = packet.pts - packet.dts
-            self._copy(packet.dts * tick(packet))
+            if self._companions:
+                self._copy(self._companions.until(packet.dts * tick(packet)))
             self._output.mux(packet)
 
-    def _copy(self, until: Fraction | None) -> None:
-        for packet in self._companions.until(until) if self._companions else ():
+    def _copy(self, packets: Iterable[av.Packet]) -> None:
+        for packet in packets:
             index = packet.stream_index
             if index not in self._copies:  # attached in the header already
                 continue
@@ -164,7 +165,8 @@ class FilmWriter:
                 needed = min(self._stop - delay - packet.dts, self._stop - packet.pts)
                 self._durations[packet.pts] = max(self._durations.get(packet.pts, 0), needed)
         self._mux(packets)
-        self._copy(None if self._info.whole else self._end)
+        if self._companions:
+            self._copy(self._companions.until(None) if self._info.whole else self._companions.rest(self._end))
         self._output.close()
         self._check()
         empty = self._companions.empty() if self._companions else []

@@ -17,7 +17,7 @@ def replace_file(path: Path, write: Callable[[BinaryIO], None]) -> None:
     Raises WeightsError when it cannot be written; then `path` is what it was before.
     """
     try:
-        with written_whole(path) as unfinished, unfinished.open("xb") as file:
+        with written_whole(path) as unfinished, unfinished.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())

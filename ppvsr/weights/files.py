@@ -17,7 +17,7 @@ from ppvsr.weights.pickles import Held, unpickle
 from ppvsr.weights.raw import decode
 
 LIMIT = 4 << 30  # bytes, of a file and of all its arrays; the largest video network known here takes 0.2 GB
-WRAPPERS = ("state_dict", "params_ema", "params", "generator")  # where the weights are, when a file holds more
+WRAPPERS = ("state_dict", "params_ema", "params", "ema", "generator")  # where the weights are, when a file holds more
 PREFIXES = ("module.", "generator.", "module.")  # of the parameters, when they were saved from a larger object
 NO_PARAMETERS = {"step_counter"}
 SAFETENSORS = {

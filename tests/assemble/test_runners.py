@@ -5,10 +5,9 @@ import paddle
 import pytest
 
 from ppvsr.assemble import stages
-from ppvsr.assemble.runners import as_it_is, bicubic_runner, mirrored_runner, network_runner, variant_runner
+from ppvsr.assemble.runners import as_it_is, mirrored_runner, network_runner, variant_runner
 from ppvsr.data.frames import ArrayFrames
 from ppvsr.errors import UsageError
-from ppvsr.resize import resize
 
 
 class Nearest(paddle.nn.Layer):
@@ -82,12 +81,6 @@ def test_the_mean_of_both_copies_is_taken_before_it_is_clipped():
             return (values.repeat_interleave(4, 3).repeat_interleave(4, 4),)
 
     assert np.unique(list(mirrored_runner(Bright())(clip(2)))) == [223]  # clipped first, it would be 159
-
-
-def test_bicubic_is_the_resize_of_each_frame():
-    frames = clip(3)
-    for image, frame in zip(bicubic_runner(4)(frames), frames.pixels, strict=True):
-        assert np.array_equal(image, resize(frame, 40, 52))
 
 
 def test_results_are_given_as_they_are():

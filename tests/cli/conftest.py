@@ -26,13 +26,17 @@ def tree(tmp_path_factory):
 
 @pytest.fixture
 def config(tree, tmp_path):
+    return write_config(tree, tmp_path)
+
+
+def write_config(tree, folder):
     network = {"name": "MSVSR", "mid_channels": 4, "num_init_blocks": 1, "num_blocks": 1, "stage1_groups": 2}
     network |= {"num_reconstruction_blocks": 1, "deform_groups": 2}
     train = {"name": "VSRREDSMultipleGTDataset", "num_frames": 2, **tree, "preprocess": transforms(CROP)}
     test = {"name": "VSRREDSMultipleGTDataset", "num_frames": 3, "test_mode": True, **tree, "preprocess": transforms()}
     content = {
         "total_iters": 3,
-        "output_dir": str(tmp_path / "runs"),
+        "output_dir": str(folder / "runs"),
         "pretrained": {"spynet": None},
         "ema_decay": 0.9,
         "model": {
@@ -48,6 +52,6 @@ def config(tree, tmp_path):
         "log_config": {"interval": 1, "visiual_interval": 2},
         "snapshot_config": {"interval": 1, "keep": 2},
     }
-    path = tmp_path / "tiny.yaml"
+    path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump(content))
     return path

@@ -39,7 +39,8 @@ def test_a_film_becomes_four_times_larger_with_its_sound(clip, tmp_path, capsys)
 def test_ppmsvsr_runs_without_network_and_says_which_weights(clip, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    assert run("--input", clip, "--process_order", "PPMSVSR", "--output", tmp_path / "o.mkv", "--frames", 2) == 0
+    order = ["--process_order", "PPMSVSR", "--backend", "dygraph", "--frames", 2]
+    assert run("--input", clip, *order, "--output", tmp_path / "o.mkv") == 0
     assert streams(tmp_path / "o.mkv")[0] == ("video", "h264", 192, 2)
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if line.startswith("PPMSVSR: weights")]

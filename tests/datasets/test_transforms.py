@@ -10,7 +10,6 @@ from ppvsr.data.transforms import (
     PairedRandomHorizontalFlip,
     PairedRandomTransposeHW,
     PairedRandomVerticalFlip,
-    RandomTemporalReverse,
     SRPairedRandomCrop,
     TransposeSequence,
 )
@@ -31,7 +30,7 @@ def pair(height=12, width=16, frames=3, scale=2):
 
 
 def test_every_transform_accepts_the_keys_that_documents_write():
-    assert len(NAMES) == 8, NAMES
+    assert len(NAMES) == 7, NAMES
     for name in NAMES:
         needed = {"scale": 4, "gt_patch_size": 256} if name == "SRPairedRandomCrop" else {}
         factory = getattr(transforms, name)
@@ -46,7 +45,6 @@ def test_every_transform_accepts_the_keys_that_documents_write():
         (PairedRandomHorizontalFlip, lambda a: a[:, :, ::-1]),
         (PairedRandomVerticalFlip, lambda a: a[:, ::-1]),
         (PairedRandomTransposeHW, lambda a: a.transpose(0, 2, 1, 3)),
-        (RandomTemporalReverse, lambda a: a[::-1]),
     ],
 )
 def test_flips_change_both_clips_alike_with_their_probability(step, change):

@@ -10,7 +10,6 @@ import pytest
 
 from ppvsr.data import films
 from ppvsr.data.degrade import BD, H264, JPEG, Blur, Noise
-from ppvsr.data.films import eight_bits
 from ppvsr.data.steps import GetNeighboringFramesIdx, Transforms
 from ppvsr.data.transforms import MirrorVideoSequence, SRPairedRandomCrop, TransposeSequence
 from ppvsr.data.videos import VideoFolderDataset
@@ -314,15 +313,6 @@ def test_films_of_the_same_name_keep_their_endings_as_keys(tmp_path):
     assert [dataset.clip(i).key for i in range(2)] == ["a.mkv", "a.mp4"]
 
 
-def test_ten_bits_become_the_nearest_of_eight(tmp_path):
-    levels = np.array([[0, 128, 129, 257, 385, 386, 65535]], np.uint16)
-    assert eight_bits(levels).tolist() == [[0, 0, 1, 1, 1, 2, 255]]
-    film(tmp_path / "a.mkv", 9, pix_fmt="yuv420p10le")
-    gt = ready(tmp_path, test_mode=True).clip(0).gt.array()
-    assert gt.dtype == np.uint8
-    assert np.abs(gt.astype(int) - decoded(tmp_path / "a.mkv")[:, :48, :68] / 257).max() <= 0.51
-
-
 def test_a_constructor_reads_nothing_and_preparing_names_what_is_missing(tmp_path):
     dataset = VideoFolderDataset(folder=str(tmp_path / "nowhere"), num_frames=4)
     with pytest.raises(
@@ -352,3 +342,10 @@ def test_a_constructor_reads_nothing_and_preparing_names_what_is_missing(tmp_pat
 def test_options_that_cannot_work_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         VideoFolderDataset(folder="films", **options)
+
+
+def test_ten_bits_become_the_nearest_of_eight(tmp_path):
+    film(tmp_path / "a.mkv", 9, pix_fmt="yuv420p10le")
+    gt = ready(tmp_path, test_mode=True).clip(0).gt.array()
+    assert gt.dtype == np.uint8
+    assert np.abs(gt.astype(int) - decoded(tmp_path / "a.mkv")[:, :48, :68] / 257).max() <= 0.51

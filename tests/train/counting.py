@@ -20,15 +20,23 @@ NAME = "conv_in.weight"
 
 
 class Counter:
-    """A stepper whose one weight is the number of steps that changed it. acts: what happens inside a step."""
+    """A stepper whose one weight is the number of steps that changed it.
 
-    def __init__(self, bad=(), acts=None, value=0):
+    acts: what happens inside a step, before it changes anything.  inside: and while it does.
+    """
+
+    def __init__(self, bad=(), acts=None, value=0, inside=None):
+        self.inside = inside or {}
         self.bad, self.acts, self.value = set(bad), acts or {}, value
+        self.done, self.whole = 0, True
 
     def step(self, batches, step):
-        self.acts.get(step, lambda: None)()
         finite = step not in self.bad
+        self.acts.get(step, lambda: None)()
+        self.whole = False
         self.value += finite
+        self.inside.get(step, lambda: None)()
+        self.done, self.whole = step, True
         loss = paddle.to_tensor(0.5 if finite else float("nan"))
         return Outcome(losses={"loss_pix": loss}, rate=2e-4, norm=1.0, finite=finite)
 
@@ -79,6 +87,7 @@ def run(folder, stepper=None, total=6, first=1, acts=None, snapshot=None, **opti
     options = {"log": LogOptions(interval=2), "validate": None, "validate_interval": -1, **options}
     snapshot = snapshot or SnapshotOptions(interval=100)
     stepper = stepper or Counter()
+    stepper.done = first - 1
     ranks = options.get("ranks") or Ranks()
     with Book(
         folder, total=total, first=first, ranks=ranks, tensorboard=False, now=count().__next__, memory=dict

@@ -73,11 +73,11 @@ def test_paddle_can_read_it(tmp_path):
 
 
 def test_it_serves_as_weight_file(tmp_path):
-    """video-enhance opens it: the weights, not their averages nor the moments."""
+    """video-enhance opens it: the averaged weights, as in weight files, not the moments."""
     state = a_state()
     arrays = read(write_checkpoint(tmp_path, state))
     assert len(arrays) == len(state.weights)
-    assert (arrays["feat_extract.covn1.weight"] == state.weights["feat_extract.conv_in.weight"]).all()
+    assert (arrays["feat_extract.covn1.weight"] == state.ema["feat_extract.conv_in.weight"]).all()
 
 
 def test_no_name_of_numpy_2_is_in_it(tmp_path):
@@ -204,3 +204,16 @@ def test_the_newest_complete_checkpoint_of_a_config_is_found(tmp_path):
     os.utime(last, ns=(age.st_atime_ns, age.st_mtime_ns))
     assert newest(tmp_path, "net") == folders[1] / "iter_10_checkpoint.pdparams"
     assert newest(tmp_path, "other") is None and newest(tmp_path / "none", "net") is None
+
+
+def test_a_config_whose_name_begins_alike_has_runs_of_its_own(tmp_path):
+    other = tmp_path / "basicvsr_reds-finetune-2026-01-01-10-00"
+    other.mkdir()
+    write_checkpoint(other, a_state())
+    assert newest(tmp_path, "basicvsr_reds") is None
+    mine = tmp_path / "basicvsr_reds-2026-01-01-10-00-2"
+    mine.mkdir()
+    assert newest(tmp_path, "basicvsr_reds") is None
+    assert newest(tmp_path, "basicvsr_reds-finetune") is not None
+    path = write_checkpoint(mine, a_state())
+    assert newest(tmp_path, "basicvsr_reds") == path

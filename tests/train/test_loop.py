@@ -93,7 +93,7 @@ def test_ctrl_c_before_the_first_step_writes_nothing(tmp_path):
 
 def test_a_second_ctrl_c_inside_a_step_ends_at_once_without_half_a_step(tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, Counter(acts={3: lambda: [ctrl_c(), ctrl_c()]}), snapshot=SnapshotOptions(interval=2))
+        run(tmp_path, Counter(inside={3: lambda: [ctrl_c(), ctrl_c()]}), snapshot=SnapshotOptions(interval=2))
     assert files(tmp_path, "*checkpoint*") == ["iter_2_checkpoint.pdparams"]
     assert "ended inside step 3, so there is no newer checkpoint" in (tmp_path / "log.txt").read_text()
 
@@ -145,13 +145,33 @@ def test_ranks_stop_together_and_only_rank_0_writes(tmp_path):
     assert list(folder.iterdir()) == [] and seen == []
 
 
-def test_damaged_data_leaves_a_checkpoint_but_a_failing_step_does_not(tmp_path):
+def test_damaged_data_and_a_full_device_leave_a_checkpoint_but_half_an_update_does_not(tmp_path):
     with pytest.raises(DataError, match=r"a\.png"):
         run(tmp_path, acts={4: fail(DataError("a.png: damaged"))})
     assert files(tmp_path) == ["iter_3_checkpoint.pdparams"]
     with pytest.raises(MemoryError):
-        run(tmp_path, first=4, stepper=Counter(acts={5: fail(MemoryError())}))
-    assert files(tmp_path) == ["iter_3_checkpoint.pdparams"]
+        run(tmp_path, first=4, stepper=Counter(acts={6: fail(MemoryError())}, value=3))
+    assert files(tmp_path) == ["iter_5_checkpoint.pdparams"] and value(tmp_path, "iter_5_checkpoint.pdparams") == 5
+    with pytest.raises(MemoryError):
+        run(tmp_path, first=6, total=9, stepper=Counter(inside={8: fail(MemoryError())}, value=5))
+    assert files(tmp_path) == ["iter_5_checkpoint.pdparams"]
+
+
+def test_a_validation_that_did_not_end_is_made_up_for_after_resuming(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, snapshot=SnapshotOptions(interval=3), validate=lambda step: ctrl_c(), validate_interval=3)
+    assert read_checkpoint(tmp_path / "iter_3_checkpoint.pdparams").facts["validated"] is None
+    seen = []
+
+    def validate(step):
+        seen.append(step)
+        return scores(30.0)(step)
+
+    options = {"snapshot": SnapshotOptions(interval=3), "validate": validate, "validate_interval": 3}
+    run(tmp_path, first=4, stepper=Counter(value=3), **options)
+    assert seen == [3, 6] and read_checkpoint(tmp_path / "iter_6_checkpoint.pdparams").facts["validated"] == 6
+    run(tmp_path, first=7, stepper=Counter(value=6), validated=6, **options)  # all is done
+    assert seen == [3, 6]
 
 
 @pytest.mark.parametrize("snapshot, expected", [(4, {4: 4}), (3, {3: 3, 4: 4})])

@@ -16,7 +16,7 @@ def test_best_weights_follow_the_metric_and_a_resumed_run_knows_it(tmp_path):
     assert saved == [2, 4]
     best = read_checkpoint(tmp_path / "iter_6_checkpoint.pdparams").facts["best"]
     assert best == {"metric": "psnr", "value": 31.0, "step": 4}
-    options = {"snapshot": snapshot, "validate_interval": 2, "first": 7, "total": 10, "best": best}
+    options = {"snapshot": snapshot, "validate_interval": 2, "first": 7, "total": 10, "best": best, "validated": 6}
     run(tmp_path, validate=scores(30.9, 31.5), **options)
     saved = [event["step"] for event in events(tmp_path, "save") if event["file"] == "best_weight.pdparams"]
     assert saved == [2, 4, 10]

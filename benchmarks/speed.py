@@ -1,0 +1,167 @@
+"""How many frames a second does each network make on the CPU, and how many times faster than Paddle as it is?
+
+    python benchmarks/speed.py [PPMSVSR BasicVSR ...] [--sizes 320x180] [--frames 20] [--threads 2] [--rounds 2]
+                               [--backends paddle compiled] [--json FILE]
+
+Backends: `paddle` is the network run by Paddle without anything of ppvsr's (what PaddleGAN does), `dygraph`,
+`compiled` and `auto` are those of the command line. Each runs in a process of its own; they take turns, clip by clip,
+and the ratio is the median over the rounds: on a shared machine, only ratios of one run mean something. Weights are
+random; what is measured is one forward pass of the whole clip. `difference` is the largest to `paddle`, relative to
+its largest number where that exceeds 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ppvsr.weights.zoo import find_variant
+
+REFERENCE = "paddle"
+BACKENDS = (REFERENCE, "dygraph", "compiled", "auto")
+HEAD = f"{'network':16} {'size':>9} {'frames':>6} {'threads':>7} {'backend':9} {'s/frame':>8} {'fps':>7} {'ratio':>6}"
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("variants", nargs="*", default=["PPMSVSR", "BasicVSR"], metavar="VARIANT")
+    parser.add_argument("--sizes", nargs="+", default=["160x90"], metavar="WxH")
+    parser.add_argument("--frames", type=int, default=10)
+    parser.add_argument("--threads", type=int, nargs="+", default=[os.cpu_count() or 1])
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--backends", nargs="+", default=[REFERENCE, "compiled"], choices=BACKENDS)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        return work(**json.loads(args.worker))
+    names = [find_variant(name).name for name in args.variants]
+    rows = []
+    print(f"{processor()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}", flush=True)
+    print(f"{HEAD} {'difference':>10} {'peak MB':>8}")
+    for name in names:
+        for size in args.sizes:
+            for threads in args.threads:
+                for row in compare(name, size, args.frames, threads, args.rounds, args.backends):
+                    rows.append(row)
+                    print(line(row), flush=True)
+    if args.json:
+        about = {"processor": processor(), "processors": os.cpu_count(), "load": os.getloadavg()[0]}
+        args.json.write_text(json.dumps({**about, "rows": rows}, indent=1), encoding="utf-8")
+
+
+def compare(name: str, size: str, frames: int, threads: int, rounds: int, backends: list[str]) -> list[dict[str, Any]]:
+    """Let the backends take turns on one clip; return a row for each."""
+    common = {"name": name, "size": size, "frames": frames, "threads": threads}
+    seconds: dict[str, list[float]] = {backend: [] for backend in backends}
+    with tempfile.TemporaryDirectory() as folder:
+        workers = {backend: Worker({**common, "backend": backend, "folder": folder}) for backend in backends}
+        facts = {backend: worker.hear() for backend, worker in workers.items()}
+        for number in range(rounds):
+            for backend, worker in workers.items():
+                print(f"  {name} {size}, round {number + 1}, {backend}  ", end="\r", file=sys.stderr, flush=True)
+                seconds[backend].append(worker.ask("run")["seconds"])
+        peaks = {backend: worker.ask("end")["peak"] for backend, worker in workers.items()}
+        results = {backend: np.load(Path(folder) / f"{backend}.npy") for backend in backends}
+    truth, times = results.get(REFERENCE), seconds.get(REFERENCE)
+    rows = []
+    for backend in backends:
+        each = statistics.median(seconds[backend]) / frames
+        row = {**common, "backend": backend, **facts[backend], "seconds_per_frame": each, "fps": 1 / each}
+        if truth is not None and times is not None:
+            row["ratio"] = statistics.median(a / b for a, b in zip(times, seconds[backend], strict=True))
+            gap = np.abs(results[backend] - truth).max() / max(1.0, np.abs(truth).max())
+            row["difference"] = float(gap)
+        rows.append({**row, "peak": peaks[backend], "rounds": seconds[backend]})
+    return rows
+
+
+class Worker:
+    """A process with one network on one backend."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        threads = str(order["threads"])
+        environment = {**os.environ, "OMP_NUM_THREADS": threads, "GLOG_minloglevel": "2", "PYTHONWARNINGS": "ignore"}
+        command = [sys.executable, __file__, "--worker", json.dumps(order)]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+
+    def hear(self) -> dict[str, Any]:
+        """Return what it says next; what is no answer is progress."""
+        assert self._process.stdout
+        for text in self._process.stdout:
+            if text.startswith("{"):
+                return json.loads(text)
+            print(f"  {text.rstrip()}", file=sys.stderr)
+        raise SystemExit(f"a worker ended with {self._process.wait()}")
+
+    def ask(self, word: str) -> dict[str, Any]:
+        """Say a word and return the answer."""
+        assert self._process.stdin
+        print(word, file=self._process.stdin, flush=True)
+        return self.hear()
+
+
+def work(name: str, size: str, frames: int, threads: int, backend: str, folder: str) -> None:
+    """Be a worker: say that the network is ready, then answer every "run" until the "end"."""
+    began = time.perf_counter()
+    import paddle
+
+    from ppvsr.assemble.network import create_model
+    from ppvsr.runtime.backend import use_backend
+
+    variant = find_variant(name)
+    width, height = map(int, size.split("x"))
+    paddle.seed(0)
+    net: Any = create_model(str(variant.arch), **variant.options)
+    net.eval()
+    for parameter in net.parameters():
+        if not parameter.abs().max():  # offsets start at zero, and would test nothing
+            parameter.set_value(0.01 * paddle.randn(parameter.shape))
+    clip = paddle.rand([1, frames, 3, height, width])
+    used = backend
+    if backend != REFERENCE:
+        used = use_backend(net, variant.options, backend, threads=threads, say=print)
+    print(json.dumps({"used": used, "start": time.perf_counter() - began}), flush=True)
+    for text in sys.stdin:
+        if text.strip() == "end":
+            break
+        began = time.perf_counter()
+        with paddle.no_grad():
+            result = net(clip)[-1]
+        print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
+    np.save(Path(folder) / f"{backend}.npy", result.numpy())
+    print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}), flush=True)
+
+
+def line(row: dict[str, Any]) -> str:
+    """Format one row of the table."""
+    size, used = row["size"], row["backend"] if row["used"] == row["backend"] else f"{row['backend']}:{row['used']}"
+    text = f"{row['name']:16} {size:>9} {row['frames']:6} {row['threads']:7} {used:9} "
+    text += f"{row['seconds_per_frame']:8.3f} {row['fps']:7.2f} {row.get('ratio', 0):6.1f} "
+    return text + f"{row.get('difference', 0):10.1e} {row['peak'] / 2**20:8.0f}"
+
+
+def processor() -> str:
+    """Name the processor as far as the system tells."""
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.+)", info.read_text()) if info.is_file() else []
+    return names[0] if names else platform.machine()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Export the steps of a network and prove the programs: what runs in a process of its own, which may crash.
+
+    python -m ppvsr.runtime.workshop FOLDER
+
+FOLDER holds ORDER and WEIGHTS; the programs and VERDICT are added.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ORDER, WEIGHTS, VERDICT = "order.json", "weights.npz", "verdict.json"
+TOLERANCE = 2e-4  # of pictures in [0, 1]
+EXTENTS = ((3, 0, 0), (4, 1, 9))  # of the clips that prove: frames; multiples by which the least sides are exceeded
+
+
+def main(folder: Path) -> None:
+    """Carry out the order in `folder`."""
+    order = json.loads((folder / ORDER).read_text(encoding="utf-8"))
+    verdict = work(folder, order)
+    (folder / VERDICT).write_text(json.dumps(verdict, indent=1), encoding="utf-8")
+
+
+def work(folder: Path, order: dict[str, Any]) -> dict[str, Any]:
+    """Export, load, and compare with dygraph; return the verdict."""
+    import paddle
+
+    from ppvsr.ops.deform import use_native
+    from ppvsr.runtime.predictor import export, load
+    from ppvsr.runtime.steps import record, replace_steps
+
+    paddle.set_device("cpu")
+    net = make(order["network"], order["options"])
+    with np.load(folder / WEIGHTS) as weights:
+        net.set_state_dict(dict(weights))
+    net.eval()
+    rng = np.random.default_rng(0)
+    clips = [paddle.to_tensor(rng.random(shape, np.float32)) for shape in _shapes(net)]
+    expected, examples = record(net, clips)
+    if order["native"] and (reason := use_native(net)):
+        return {"reason": reason}
+    programs: list[dict[str, Any]] = []
+    for number, (key, example) in enumerate(examples.items()):
+        export(net, example, folder / str(number), native=order["native"])
+        programs.append({"key": key, "file": str(number), "several": example.several})
+    table = {
+        tuple(each["key"]): (load(folder / each["file"], threads=order["threads"]), each["several"])
+        for each in programs
+    }
+    worst = {key: difference(table[key][0](list(example.inputs)), example.answer) for key, example in examples.items()}
+    replace_steps(net, table)
+    with paddle.no_grad():
+        whole = difference([net(clip)[-1] for clip in clips], expected)
+    if not whole <= TOLERANCE:  # nan is no proof either
+        key = max(worst, key=lambda key: worst[key])
+        where = f"{whole:.1e}, those of {' '.join(key)} by {worst[key]:.1e}"
+        return {"reason": f"results differ from Paddle's own by {where}", "difference": whole}
+    return {"difference": whole, "programs": programs}
+
+
+def difference(answers: Sequence[Any], expected: Sequence[Any]) -> float:
+    """Return the largest difference, relative to the largest number if that is more than 1 (weights nobody trained)."""
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(answers, expected, strict=True)]
+    return float(np.max([np.max(np.abs(a - b)) / max(1.0, np.max(np.abs(b))) for a, b in pairs]))
+
+
+def make(network: str, options: dict[str, Any]) -> Any:
+    """Build the network that "module:class" names."""
+    module, _, name = network.partition(":")
+    return getattr(importlib.import_module(module), name)(**options)
+
+
+def _shapes(net: Any) -> list[tuple[int, ...]]:
+    """Return the sizes of clips that let a network make every call of a step."""
+    multiple = net.size_multiple
+    least = -(-net.min_size // multiple)
+    return [(1, t, 3, (least + down) * multiple, (least + across) * multiple) for t, down, across in EXTENTS]
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
