@@ -48,6 +48,8 @@ def prepare_vimeo(
         bad += failures
     if output is None:
         return bad
+    if problem := vimeo.other_scale(complete, images_root, output, scale):
+        raise UsageError(f"{problem}; choose another --output-dir")
     return bad + _shrink(vimeo.lq_jobs(complete, images_root, output), scale, workers, output, reporter)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -80,6 +81,10 @@ def check(experiment: Experiment, request: Request, reporter: Reporter) -> None:
         tested = Validation.of(experiment, alone, say).dataset
         clip = tested.clip(0)
         say(f"dataset.test: {len(tested)} clips; {clip.key}: lq {clip.lq.shape}, gt {clip.gt.shape}")
+    place = Path(experiment.settings.output_dir).absolute()
+    nearest = next(each for each in (place, *place.parents) if each.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise UsageError(f"output_dir: {place}: nothing can be written in {nearest}; choose another place")
     say("the config and its data are sound")
 
 

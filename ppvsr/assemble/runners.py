@@ -36,7 +36,7 @@ def network_runner(net: Any, *, window: int | None = None, overlap: int = 0) -> 
     on either side; None is the whole clip in one forward pass. Raises UsageError for windows that cannot be.
     """
     if window is not None:
-        check_window(window, overlap)
+        check_window(window, overlap, "--window")
     return lambda frames: _run(net, net, frames, window, overlap)
 
 
@@ -66,6 +66,8 @@ def variant_runner(
     used; frames that need more are cut into tiles.  say: hears which device and plan are used.
     Raises UsageError and, without a usable Paddle, PpvsrError; WeightsError when it runs.
     """
+    if window is not None and overlap is not None:
+        check_window(window, overlap, "--window")
     cut = Cut(window, overlap, memory)
     (stage,) = choose_stages(name, weights, cut)
     return VariantRunner(stage, cut, whole=whole, device=device, say=say)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ppvsr.errors import ConfigError
@@ -36,18 +36,23 @@ class Settings:
     native_ops: bool = True
 
     def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+    def _problems(self) -> Iterator[str]:
         for key in ("total_iters", "epochs", "accumulate", "nan_streak"):
             value = getattr(self, key)
             if value is not None and value < 1:
-                raise ConfigError(f"{key}: expected 1 or more, got {value}")
+                yield f"{key}: expected 1 or more, got {value}"
         if self.seed < 0:
-            raise ConfigError(f"seed: expected 0 or more, got {self.seed}")
+            yield f"seed: expected 0 or more, got {self.seed}"
         for part, source in self.pretrained.items():
             if source is not None and not isinstance(source, str):
-                raise ConfigError(f"pretrained.{part}: expected a file, official, or null, got {source!r}")
+                yield f"pretrained.{part}: expected a file, official, or null, got {source!r}"
         if self.total_iters and self.epochs:
-            raise ConfigError("total_iters and epochs exclude each other; give one of them")
-        if self.clip_norm is not None and self.clip_norm <= 0:
-            raise ConfigError(f"clip_norm: expected more than 0, got {self.clip_norm}; leave it out for no limit")
+            yield "total_iters and epochs exclude each other; give one of them"
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            yield f"clip_norm: expected more than 0, got {self.clip_norm}; leave it out for no limit"
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
-            raise ConfigError(f"ema_decay: expected a number between 0 and 1, got {self.ema_decay}")
+            yield f"ema_decay: expected a number between 0 and 1, got {self.ema_decay}"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ppvsr.assemble.experiment import Experiment
 from ppvsr.assemble.preparation import Say, prepare
 from ppvsr.assemble.runners import mirrored_runner, network_runner
@@ -38,8 +40,14 @@ class Validation:
             raise ConfigError("validation needs `dataset.test` and `validate.metrics`; add them")
         dataset = prepare(experiment.test.dataset(), ranks, say)
         options = experiment.validate
-        dataset.clip(0)  # raises when a step of the pipeline is random
+        height, width = dataset.clip(0).gt.shape[1:3]  # `clip` raises when a step of the pipeline is random
         metrics = {name: call() for name, call in experiment.metrics.items()}
+        blank = np.zeros((height, width, 3), np.uint8)
+        for name, metric in metrics.items():
+            try:
+                metric(blank, blank)
+            except ValueError as error:
+                raise ConfigError(f"validate.metrics.{name}: {error}") from error
         return cls(dataset, metrics, options, ranks)
 
     def measure(self, net: Any, *, pictures: Path | None = None, report: Report = lambda *_: None) -> Scores:

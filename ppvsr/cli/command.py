@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from ppvsr.cli.progress import interruptible
-from ppvsr.errors import ConfigError, PpvsrError, UsageError
+from ppvsr.errors import ConfigError, DataError, PpvsrError, UsageError
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 
@@ -64,6 +64,6 @@ def fail(name: str, message: str, code: int) -> int:
 
 
 def _line(error: PpvsrError) -> str:
-    """Return the message in one line; the problems of a config keep a line each, because each is a place to mend."""
+    """Return the message in one line; the problems of a config or of data keep a line each: each is a place to mend."""
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
-    return "\n  ".join(lines) if isinstance(error, ConfigError) else " ".join(lines)
+    return "\n  ".join(lines) if isinstance(error, (ConfigError, DataError)) else " ".join(lines)

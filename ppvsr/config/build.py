@@ -38,7 +38,7 @@ class Call:
         try:
             return self.factory(**{**options, **extra})
         except ValueError as error:  # our own errors for wrong options are ValueErrors, too
-            raise ConfigError(f"{self.where}: {error}" if self.where else str(error)) from error
+            raise ConfigError(placed(self.where, error)) from error
 
     def takes(self, option: str) -> bool:
         """Whether the factory has an option of that name."""
@@ -100,7 +100,7 @@ def fill(kind: Callable[..., T], node: Any, where: str, problems: list[str], giv
     try:
         return kind(**options)
     except ValueError as error:
-        problems.append(f"{where}: {error}")
+        problems.append(placed(where, error))
         return None
 
 
@@ -112,6 +112,11 @@ def resolve(node: Mapping[str, Any], table: Table, where: str) -> tuple[Callable
     if not isinstance(name, str) or name not in table:
         raise ConfigError(f"{where}.name: unknown {name!r}{hint(name, table)}")
     return table[name], {key: value for key, value in node.items() if key != "name"}
+
+
+def placed(where: str, error: Exception) -> str:
+    """Return the message with its place in front, unless it says that itself."""
+    return f"{where}: {error}" if where and not str(error).startswith(where) else str(error)
 
 
 def refuse(problems: Collection[str]) -> None:

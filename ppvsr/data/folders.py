@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from ppvsr.data.frames import Report
-from ppvsr.data.listing import annotated, subfolders, unique
+from ppvsr.data.listing import Folders, Listing, annotated, subfolders, unique
 from ppvsr.data.paired import PairedFolders
 from ppvsr.data.steps import Step
 from ppvsr.errors import DataError
@@ -51,11 +52,14 @@ class VSRREDSMultipleGTDataset(PairedFolders):
         )
         self._ann_file = Path(ann_file)
         self._partition = val_partition
+        self._pictures: Counter[str] = Counter()  # that the list names, by clip
 
     def _keys(self, report: Report) -> list[str]:
         ann_file = self._found(self._ann_file, "ann_file", report)
         validation = VALIDATION[self._partition]
-        listed = unique([word.split("/")[0] for word in annotated(ann_file)])
+        words = annotated(ann_file)
+        self._pictures = Counter(word.split("/")[0] for word in words if "/" in word)
+        listed = unique([word.split("/")[0] for word in words])
         keys = sorted(key for key in listed if (key in validation) == self._test_mode)
         if not keys:
             which, use = ("none is", "test") if self._test_mode else ("all are", "train")
@@ -64,6 +68,14 @@ class VSRREDSMultipleGTDataset(PairedFolders):
                 f"({min(validation)} ... {max(validation)}), so there is nothing to {use}"
             )
         return keys
+
+    def _list(self, key: str, folders: Folders) -> Listing | str:
+        """A clip's listing, or what is wrong with it; a clip that lacks pictures of the list would jump."""
+        listing = super()._list(key, folders)
+        listed = self._pictures[key]
+        if isinstance(listing, Listing) and len(listing.gt) < listed:
+            return f"{key}: has {len(listing.gt)} of the {listed} pictures that {self._ann_file} lists"
+        return listing
 
 
 class VSRVimeo90KDataset(PairedFolders):
@@ -74,7 +86,7 @@ class VSRVimeo90KDataset(PairedFolders):
     `vimeo_septuplet`, or beside it.
     """
 
-    advice = "tools/vimeo_preprocess.py makes the LQ folder and the lists"
+    advice = "tools/vimeo_preprocess.py makes BIx4 and the lists; docs/datasets.md tells about BD"
     shortest = 7
 
     def __init__(

@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from ppvsr.data.frames import Dataset, Sample
 from ppvsr.errors import ConfigError, DataError, PpvsrError
 
 Place = tuple[int, int]  # epoch, index
+PARENTS = [signal.SIGINT, signal.SIGHUP] if hasattr(signal, "pthread_sigmask") else []  # it ends its workers in order
 POLL = 1  # seconds between two looks at whether workers, or their parent, are alive
 
 
@@ -169,7 +171,8 @@ def _from_workers(reader: _Reader, options: LoaderOptions, order: _Order) -> Gen
         timeout=POLL,
     )
     handler = signal.getsignal(signal.SIGCHLD)
-    iterator = iter(loader)
+    with _held_back():  # a worker that got one before it knows better would die of it
+        iterator = iter(loader)
     if threading.current_thread() is threading.main_thread():
         # Paddle's own handler would raise somewhere in a training step; here, a dead worker is met where it is missed.
         signal.signal(signal.SIGCHLD, handler)
@@ -206,11 +209,23 @@ def _failure(kind: type[Exception], text: str) -> dict[str, Any]:
     return {"error": kind, "text": text, "lq": np.zeros(1, np.uint8)}
 
 
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Let signals that are the parent's business wait while its workers are made."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, PARENTS) if PARENTS else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker(worker: int) -> None:
     cv2.setNumThreads(0)
-    for name in ("SIGINT", "SIGHUP"):  # the parent's business, which ends its workers in order
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in PARENTS:
+        signal.signal(number, signal.SIG_IGN)
+    if PARENTS:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS)
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
 
 

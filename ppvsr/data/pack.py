@@ -1,8 +1,9 @@
 """The packed cache: one file per clip and half, of which training reads windows without decoding anything.
 
-    <folder>/GT/000.1a2b3c4d5e6f.npy        (t, h, w, 3) uint8
+    <folder>/GT/000.9d31f6.1a2b3c4d5e6f.npy        (t, h, w, 3) uint8
 
-The name holds a digest of the pictures' place, sizes and dates, so a file for other pictures is never taken.
+The name holds a digest of the pictures' place and one of their sizes and dates: a file for other pictures is never
+taken, and packing another data set into the same folder leaves these alone.
 """
 
 from __future__ import annotations
@@ -51,14 +52,15 @@ def pack_clips(dataset: Packable, folder: Path, report: Report) -> None:
 
 def packed_path(folder: Path, half: str, key: str, paths: Sequence[Path]) -> Path:
     """Where the packed form of these pictures, as they are now, is or would be. Raises DataError for missing ones."""
-    digest = hashlib.sha256(os.fsencode(paths[0].parent.resolve()))
+    place = hashlib.sha256(os.fsencode(paths[0].parent.resolve())).hexdigest()[: DIGEST // 2]
+    digest = hashlib.sha256()
     for path in paths:
         try:
             facts = path.stat()
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
         digest.update(f"\n{path.name} {facts.st_size} {facts.st_mtime_ns}".encode("utf-8", "surrogateescape"))
-    return folder / half / f"{key}.{digest.hexdigest()[:DIGEST]}.npy"
+    return folder / half / f"{key}.{place}.{digest.hexdigest()[:DIGEST]}.npy"
 
 
 def _pack(folder: Path, half: str, key: str, frames: ImageFrames) -> None:

@@ -24,9 +24,9 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"{path}: no such picture")
     image = read_image(path)
     if image is None:
-        raise DataError(f"{path}: is damaged or no picture; replace it, or take its clip out of the list")
+        raise DataError(f"{path}: is damaged or no picture; replace it, or leave its clip out")
     if image.dtype != np.uint8:
-        raise DataError(f"{path}: has 16 bits per sample, training takes 8; convert the pictures of this data set")
+        raise DataError(f"{path}: has 16 bits per sample, 8 are expected; convert the pictures")
     return image  # type: ignore[return-value]
 
 

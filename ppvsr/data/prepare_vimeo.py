@@ -75,6 +75,18 @@ def lq_jobs(keys: Iterable[str], root: Path, output: Path) -> list[Job]:
     return [job for job in jobs if job.names]
 
 
+def other_scale(keys: Iterable[str], root: Path, output: Path, scale: int) -> str | None:
+    """Say if the LQ pictures that are there already, by the first of them, were made at another scale."""
+    pairs = ((root / key / FRAMES[0], output / key / FRAMES[0]) for key in keys)
+    first = next((pair for pair in pairs if pair[1].is_file()), None)
+    if first is None:
+        return None
+    (height, width), (small_height, small_width) = (picture_size(path) for path in first)
+    if (small_height * scale, small_width * scale) == (height, width):
+        return None
+    return f"{first[1]}: is {small_width}x{small_height}, of {width}x{height}; it was not made with --scale {scale}"
+
+
 def _known(path: Path) -> dict[str, tuple[int, int]]:
     if not path.is_file():
         return {}

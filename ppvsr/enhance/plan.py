@@ -125,12 +125,12 @@ def make_plan(
     )
 
 
-def check_window(window: int, overlap: int) -> None:
-    """Raise UsageError when windows of so many frames cannot overlap by so many on either side."""
+def check_window(window: int, overlap: int, flag: str = "--num_frames") -> None:
+    """Raise UsageError, with what to change, when so long windows cannot overlap by so many frames on either side."""
     if not 0 <= 2 * overlap < window:
         raise UsageError(
             f"windows of {window} frames cannot overlap by {overlap} on either side:"
-            f" --num_frames must be at least {2 * overlap + 1}, or --overlap at most {max((window - 1) // 2, 0)}"
+            f" {flag} must be at least {2 * overlap + 1}, or --overlap at most {max((window - 1) // 2, 0)}"
         )
 
 

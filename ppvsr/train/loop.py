@@ -62,6 +62,8 @@ def train(
         lambda: journal.say("Interrupted: what is under way is ended first; again to stop at once")
     ) as stop:
         try:
+            if files is not None and first > 1:
+                files.catch_up(first - 1)
             if validate is not None and validated != first - 1 > 0 and _due(first - 1, validate_interval, total):
                 _validate(validate, first - 1, journal, files, stop)
             for step in range(first, total + 1):
@@ -75,7 +77,7 @@ def train(
                         journal.pictures(step, stepper.preview(batches[0]))
                     if files is not None and _due(step, snapshot.interval, total):
                         with stop.held():
-                            files.save(step, skipped=guard.skipped, last=step == total)
+                            files.save(step, skipped=guard.skipped, last=step == total, keep_all=guard.streak > 0)
                 stop.obey(ranks)
                 if validate is not None and _due(step, validate_interval, total):
                     _validate(validate, step, journal, files, stop)
@@ -116,6 +118,11 @@ class _Guard:
         self._streak: list[str] = []  # the clips of each step
         self.skipped = skipped
 
+    @property
+    def streak(self) -> int:
+        """Steps left out in a row, so far."""
+        return len(self._streak)
+
     def look(self, step: int, outcome: Outcome, batches: Sequence[Batch]) -> None:
         """Raise Diverged when this step is the last of too many."""
         if outcome.finite:
@@ -132,7 +139,7 @@ class _Guard:
             raise Diverged(
                 f"steps {step - streak + 1} to {step}: loss or gradient not finite {streak} times in a row, with the "
                 f"clips {', '.join(clips[:SHOWN])}{more}; look at these clips, lower the learning rate or set "
-                "clip_norm, and go on from the last checkpoint with --resume auto"
+                f"clip_norm, and go on from a checkpoint of before step {step - streak + 1} with --resume FILE"
             )
 
 

@@ -77,9 +77,13 @@ def rmsprop(
 def _maker(kind: type[Optimizer], net_names: Sequence[str], options: dict[str, Any]) -> MakeOptimizer:
     if list(net_names) != list(NETS):
         raise ConfigError(f"optimizer.net_names: a task has one network, ['generator']; got {list(net_names)}")
+    if not 0 <= options.get("momentum", 0) < 1:
+        raise ConfigError(f"optimizer.momentum: expected 0 or more, below 1, got {options['momentum']}")
     return partial(_make, kind, options)
 
 
 def _make(kind: type[Optimizer], options: dict[str, Any], parameters: list[Any]) -> Optimizer:
-    # every step sets the rate anew
-    return kind(learning_rate=0.0, parameters=parameters, **options)
+    try:
+        return kind(learning_rate=0.0, parameters=parameters, **options)  # every step sets the rate anew
+    except ValueError as error:
+        raise ConfigError(f"optimizer: {str(error).strip().splitlines()[-1]}") from error

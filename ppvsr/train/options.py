@@ -72,6 +72,8 @@ class ValidateOptions:
         if self.overlap is not None:
             _at_least(0, "validate", overlap=self.overlap)
         if self.window == "all":
+            if self.overlap is not None:
+                raise ConfigError(f"validate.overlap: {self.overlap} with window: all; whole clips have no neighbours")
             return
         _at_least(1, "validate", window=self.window)
         if self.overlap is not None and 2 * self.overlap >= self.window:

@@ -47,24 +47,32 @@ class Snapshots:
         self._failures = 0
         self._held: State | None = None
 
-    def save(self, step: int, *, skipped: int, last: bool = False) -> None:
-        """Write checkpoint and weights after a step; remove older ones that need not be kept.
+    def catch_up(self, done: int) -> None:
+        """Write the weights that belong to the checkpoint to go on from, if the run ended between the two files."""
+        checkpoint, weights = (self._folder / f"iter_{done}_{kind}.pdparams" for kind in ("checkpoint", "weight"))
+        if checkpoint.is_file() and not weights.is_file() and done % self._options.interval == 0:
+            with suppress(*REFUSALS):
+                self._journal.saved(done, write_weights(self._folder, f"iter_{done}", self._stepper.weights()))
+
+    def save(self, step: int, *, skipped: int, last: bool = False, keep_all: bool = False) -> None:
+        """Write checkpoint and weights after a step; remove older ones that need not be kept, unless `keep_all`.
 
         skipped: steps left out so far, for the checkpoint.  last: of the run.  Raises WeightsError as the class says.
         """
         self._skipped = skipped
         try:
-            self._checkpoint(step)  # first: it is the one that must not be lost
+            self._checkpoint(step, keep_all=keep_all)  # first: it is the one that must not be lost
             file = write_weights(self._folder, f"iter_{step}", self._stepper.weights())
         except REFUSALS as error:
             self._failures += 1
             self._journal.warn(f"NOT SAVED at step {step} ({self._failures} of {PATIENCE} failures in a row): {error}")
             if self._failures >= PATIENCE or last:
-                raise WeightsError(f"{error}\nTraining ends at step {step}, because it could not be saved") from error
+                raise WeightsError(f"{error}; training ends at step {step}, because it could not be saved") from error
         else:
             self._failures = 0
             self._journal.saved(step, file)
-            self._remove_weights(step)
+            if not keep_all:
+                self._remove_weights(step)
 
     def hold(self, step: int) -> None:
         """Keep a copy of the state, unless it is in a file, for a `rescue` before the next `judge`.
@@ -82,7 +90,7 @@ class Snapshots:
         self._note_best(step, metrics)
         if self._saved == step:
             try:
-                self._checkpoint(step)
+                self._checkpoint(step, keep_all=True)
             except REFUSALS as error:
                 self._journal.warn(f"the validation is NOT NOTED at step {step}: {error}")
 
@@ -115,17 +123,18 @@ class Snapshots:
             self._journal.warn(f"ended inside step {step + 1}, so there is no newer checkpoint")
         elif step > self._saved:
             try:
-                self._checkpoint(step)
+                self._checkpoint(step, keep_all=True)
             except REFUSALS as error:
                 self._journal.warn(f"NOT SAVED at step {step}: {error}")
 
-    def _checkpoint(self, step: int) -> None:
+    def _checkpoint(self, step: int, *, keep_all: bool) -> None:
         state = self._held or self._stepper.state()
         facts = {**state.facts, "best": self._best, "skipped": self._skipped, "validated": self._validated}
         file = write_checkpoint(self._folder, replace(state, step=step, facts=facts))
         self._saved = step
         self._journal.saved(step, file)
-        rotate(self._folder, self._options.keep)
+        if not keep_all:
+            rotate(self._folder, self._options.keep)
 
     def _remove_weights(self, step: int) -> None:
         """Remove all but the newest up to this step; later ones, of a run that was resumed earlier, are not ours."""

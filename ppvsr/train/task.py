@@ -51,7 +51,7 @@ def unit(clip: Tensor) -> Tensor:
 def picture(frame: Tensor) -> np.ndarray:
     """Turn a frame (3, h, w) in [0, 1] into uint8 (h, w, 3)."""
     values = frame.astype("float32").clip(0, 1).transpose([1, 2, 0]).numpy()
-    return np.round(values * 255).astype(np.uint8)
+    return np.round(np.nan_to_num(values) * 255).astype(np.uint8)
 
 
 def multi_stage_vsr(
@@ -76,6 +76,8 @@ def basic_vsr(*, generator: Layer, pixel_criterion: Criterion, fix_iter: int | b
     fix_iter: steps that the flow network and IconVSR's EDVR rest; 0, false and negative numbers mean none.
     lr_mult: factor of the flow network's learning rate.
     """
+    if not lr_mult >= 0:
+        raise ConfigError(f"model.lr_mult: expected 0 or more, got {lr_mult}")
     policy = FlowPolicy(frozen_steps=_frozen_steps(fix_iter), lr_mult=lr_mult, also_frozen=("edvr",))
     return Task(generator, pixel_criterion, ("loss_pixel",), policy)
 

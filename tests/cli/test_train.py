@@ -152,6 +152,12 @@ WRONG = {
     "a part that is no file": (["-o", "pretrained.spynet=5"], "expected a file, official, or null"),
     "weights of periods": (["-o", "lr_scheduler.restart_weights=[1,2]"], "restart_weights"),
     "no such metric": (["-o", "validate.interval=1", "snapshot_config.best=lpips"], "no metric 'lpips'"),
+    "a beta that cannot be": (["-o", "optimizer.beta1=1.5"], "optimizer"),
+    "several values at once": (["-o", "seed=-1", "ema_decay=1"], "ema_decay"),
+    "too large a border": (
+        ["-o", "validate.interval=1", "validate.metrics.psnr.crop_border=400"],
+        "validate.metrics.psnr",
+    ),
     "a random test": (["-o", "validate.interval=1", "dataset.test.test_mode=false", RANDOM], "random"),
 }
 

@@ -330,3 +330,11 @@ def test_pictures_that_do_not_fit_are_named_with_their_clip_when_they_are_read(t
 def test_options_that_cannot_work_are_refused_at_once(options, message):
     with pytest.raises(ConfigError, match=message):
         reds_set({"lq_folder": "a", "gt_folder": "b", "ann_file": "c"}, **options)
+
+
+def test_a_picture_that_is_missing_in_both_halves_is_noticed_by_the_list(tmp_path):
+    options = reds(tmp_path)
+    for half in ("lq", "gt"):
+        (tmp_path / half / "001/00000002.png").unlink()
+    with pytest.raises(DataError, match=r"001: has 5 of the 6 pictures that .*meta\.txt lists"):
+        prepared(reds_set(options))

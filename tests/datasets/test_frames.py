@@ -80,7 +80,7 @@ def spoil(path, how):
         ("flipped", "is damaged or no picture; replace it"),
         ("empty", "is damaged or no picture"),
         ("text", "is damaged or no picture"),
-        ("16 bits", "has 16 bits per sample, training takes 8; convert"),
+        ("16 bits", "has 16 bits per sample, 8 are expected; convert"),
         ("other size", "is 31x20, other pictures of its clip are 30x20; all must have one size"),
     ],
 )

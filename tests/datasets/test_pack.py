@@ -26,7 +26,7 @@ def make(tmp_path):
 
 
 def packed_files(folder):
-    return sorted(str(path.relative_to(folder)).rsplit(".", 2)[0] for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(folder)).rsplit(".", 3)[0] for path in folder.rglob("*") if path.is_file())
 
 
 def test_packed_clips_give_the_same_samples_and_no_picture_is_decoded(make, tmp_path, monkeypatch):
@@ -89,3 +89,13 @@ def test_a_picture_that_goes_missing_is_named(make, tmp_path):
     (tmp_path / "gt/002/00000004.png").unlink()
     with pytest.raises(DataError, match=r"gt/002/00000004.png: cannot be read: No such file"):
         pack_clips(dataset, tmp_path / "pack", silent)
+
+
+def test_data_sets_with_the_same_keys_share_a_folder_in_peace(make, tmp_path):
+    pack_clips(make(), tmp_path / "pack", silent)
+    other = VSRREDSMultipleGTDataset(**reds(tmp_path / "other"), num_frames=3, preprocess=TRAIN)
+    other.prepare(silent)
+    pack_clips(other, tmp_path / "pack", silent)
+    lines = []
+    make(report=lines.append)
+    assert "4 of 4 halves of clips are packed" in lines[-1]

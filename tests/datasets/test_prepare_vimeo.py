@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+import ppvsr.data.prepare_vimeo
 import ppvsr.data.shrink
 from ppvsr.cli.prepare_vimeo import main
 from ppvsr.resize import resize
@@ -93,12 +94,21 @@ def test_a_second_run_reads_no_picture(vimeo, monkeypatch, capsys):
     def never(*_args, **_kwargs):
         raise AssertionError("a finished tree must not be read")
 
-    monkeypatch.setattr("ppvsr.data.prepare_vimeo.picture_size", never)
+    heads = []
+    size = ppvsr.data.prepare_vimeo.picture_size
+    monkeypatch.setattr("ppvsr.data.prepare_vimeo.picture_size", lambda path: heads.append(path) or size(path))
     monkeypatch.setattr(ppvsr.data.shrink, "read_picture", never)
     monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", never)
     assert generate(vimeo) == 0
     assert "BIx4: 0 pictures are to be made" in capsys.readouterr().out
+    assert len(heads) == 2  # of the first clip, to compare the scale
     assert {name: path.stat().st_mtime_ns for name, path in files(vimeo).items()} == before
+
+
+def test_pictures_of_another_scale_are_not_taken_for_ones_own(vimeo, capsys):
+    assert generate(vimeo) == 0
+    assert generate(vimeo, "--scale", "2") == 2
+    assert "it was not made with --scale 2" in capsys.readouterr().err
 
 
 def test_only_what_is_missing_is_made_and_half_files_go(vimeo):

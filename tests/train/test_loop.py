@@ -64,10 +64,10 @@ def test_steps_that_are_not_finite_are_counted_and_named(tmp_path):
 
 
 def test_a_streak_that_is_not_finite_ends_the_run_and_leaves_the_files(tmp_path):
-    message = r"steps 3 to 5: .* 3 times in a row, with the clips clip3a, clip3b, clip4a, clip4b, clip5a.*--resume auto"
+    message = r"steps 3 to 5: .* 3 times in a row, with the clips clip3a, .*, clip5a.*before step 3 with --resume FILE"
     with pytest.raises(Diverged, match=message):
         run(tmp_path, Counter(bad=[3, 4, 5]), nan_streak=3, snapshot=SnapshotOptions(interval=2))
-    assert files(tmp_path, "*checkpoint*") == ["iter_4_checkpoint.pdparams"]
+    assert files(tmp_path, "*checkpoint*") == ["iter_2_checkpoint.pdparams", "iter_4_checkpoint.pdparams"]  # 2 is good
 
 
 def test_ctrl_c_inside_a_step_ends_it_and_saves_the_true_number(tmp_path, capsys):
@@ -151,10 +151,11 @@ def test_damaged_data_and_a_full_device_leave_a_checkpoint_but_half_an_update_do
     assert files(tmp_path) == ["iter_3_checkpoint.pdparams"]
     with pytest.raises(MemoryError):
         run(tmp_path, first=4, stepper=Counter(acts={6: fail(MemoryError())}, value=3))
-    assert files(tmp_path) == ["iter_5_checkpoint.pdparams"] and value(tmp_path, "iter_5_checkpoint.pdparams") == 5
+    saved = ["iter_3_checkpoint.pdparams", "iter_5_checkpoint.pdparams"]
+    assert files(tmp_path) == saved and value(tmp_path, saved[1]) == 5
     with pytest.raises(MemoryError):
         run(tmp_path, first=6, total=9, stepper=Counter(inside={8: fail(MemoryError())}, value=5))
-    assert files(tmp_path) == ["iter_5_checkpoint.pdparams"]
+    assert files(tmp_path) == saved
 
 
 def test_a_validation_that_did_not_end_is_made_up_for_after_resuming(tmp_path):

@@ -25,6 +25,7 @@ def test_the_defaults_stand_and_never_is_minus_one():
         (lambda: ValidateOptions(interval=0), r"validate\.interval: expected a number of steps, or -1 for never"),
         (lambda: ValidateOptions(window=0), r"validate\.window: expected 1 or more, got 0"),
         (lambda: ValidateOptions(overlap=-1), r"validate\.overlap: expected 0 or more, got -1"),
+        (lambda: ValidateOptions(window="all", overlap=2), r"validate\.overlap: 2 with window: all"),
         (lambda: ValidateOptions(window=4, overlap=2), r"window must be at least 5, or overlap at most 1"),
     ],
 )

@@ -91,6 +91,13 @@ def test_a_step_that_is_not_finite_changes_nothing(where, monkeypatch):
     assert steps.step([batch(6)], 4).finite and not same(bits, weights(net))
 
 
+def test_a_loss_that_is_not_finite_has_no_backward_pass_on_a_cpu(monkeypatch):
+    """Paddle's deformable convolution would end the process there, without a word."""
+    steps = stepper(small_net())
+    monkeypatch.setattr(paddle.Tensor, "backward", lambda *_: pytest.fail("backward was called"))
+    assert not steps.step([batch(5, bad=True)], 1).finite
+
+
 def test_a_first_step_that_is_not_finite_leaves_no_moments():
     steps = stepper()
     assert not steps.step([batch(5, bad=True)], 1).finite
