@@ -31,16 +31,26 @@ class Companions:
         self._info = info
         self._last: dict[int, int] = {}
         self._shown: dict[int, deque[av.Packet]] = {}
-        self.container = open_film(info.path)
+        self._open(streams)
+        first = Fraction(self.container.start_time or 0, av.time_base)
+        if not info.whole and info.zero - RUN_UP > first:
+            with suppress(av.FFmpegError):  # then it is read from the beginning
+                self.container.seek(int((info.zero - RUN_UP) * av.time_base))
+            self._next = next(self._packets, None)
+            if self._next is not None and begin(self._next) <= RUN_UP:
+                return
+            self.container.close()  # some containers jump too far
+            self._last.clear()
+            self._open(streams)
+        self._next = next(self._packets, None)
+
+    def _open(self, streams: list[int]) -> None:
+        self.container = open_film(self._info.path)
         self.streams = [self.container.streams[index] for index in streams]
         for each in self.container.streams:
             if each.index not in streams:
                 each.discard = av.stream.Discard.all
-        if not info.whole and self.streams:
-            with suppress(av.FFmpegError):  # then it is read from the beginning
-                self.container.seek(int((info.zero - RUN_UP) * av.time_base))
         self._packets = self._ready()
-        self._next = next(self._packets, None)
 
     def __enter__(self) -> Companions:
         return self

@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 
 # A container's duration is rounded, and sound and pictures rarely end together.
-TOLERANCE = Fraction(1, 2)
+TOLERANCE = Fraction(1, 4)
 # Formats that state their duration in the header; for others FFmpeg estimates it from what is there.
 STATE_DURATION = {"matroska", "webm", "flv", "asf"}
 

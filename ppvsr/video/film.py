@@ -17,6 +17,8 @@ from ppvsr.video.frames import StreamInfo
 
 # Local files only, whatever a playlist inside says.
 OPTIONS = {"protocol_whitelist": "file"}
+# How texts begin that name other files, which could be anything: a pipe that never ends, somebody's secrets.
+PLAYLISTS = (b"ffconcat", b"#EXTM3U", b"<MPD", b"<CompositionPlaylist")
 SANE_RATE = 300
 PROBED_PACKETS = 100
 # Tags in another encoding than UTF-8 are no reason to fail; from PyAV 19 on they never are.
@@ -31,15 +33,24 @@ def url(path: Path) -> str:
 def open_film(path: Path) -> av.container.InputContainer:
     """Open a film for reading; the caller closes it.
 
-    Raises UsageError when there is no such file, VideoError when FFmpeg cannot read it.
+    Raises UsageError when there is no such file, VideoError when FFmpeg cannot read it, and for playlists.
     """
     if not path.is_file():
         what = "is not a file" if path.exists() else "does not exist"
         raise UsageError(f"{path}: {what}; give a film, a folder of images or a pattern such as frames/%08d.png")
     try:
+        if is_playlist(path):
+            raise VideoError(f"{path}: is a list of films, not a film; give one of the films that it names")
         return av.open(url(path), options=OPTIONS, **LENIENT)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"{path}: is not a film that FFmpeg can read: {reason(error)}") from error
+
+
+def is_playlist(path: Path) -> bool:
+    """Whether a file only names other files, as FFmpeg understands it."""
+    with path.open("rb") as file:
+        head = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")
+    return head.startswith(PLAYLISTS) or (head.startswith(b"<?xml") and any(each in head for each in PLAYLISTS))
 
 
 def reason(error: Exception) -> str:
@@ -66,6 +77,8 @@ def demux(
     """The packets of a film, or of some of its streams, as far as it can be read; why no further goes to `failures`."""
     try:
         yield from film.demux(*streams)
+    except IndexError:  # PyAV, at the very end of a film in which a stream turned up that the header did not announce
+        return
     except (av.FFmpegError, OSError) as error:
         if failures is not None:
             failures.append(reason(error))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable
 from fractions import Fraction
 from heapq import heappop, heappush
 
 import av
+
+from ppvsr.video.film import tick
 
 # Codecs some of whose packets are not meant to be shown; of the others, every packet is a picture.
 HIDING = {"vp8", "vp9"}
@@ -19,10 +22,10 @@ INDEXED = {"mp4", "avi"}
 PACKED = {"matroska", "webm", "flv"}
 # For how many packets of the film a sign of damage counts, and how many may have been waiting for an earlier picture.
 REACH, REORDER = 3, 8
-# How far the clock must jump, in frames, and how far it may, in seconds, to be taken for lost pictures: what jumps
-# farther is a clock gone wrong, and nobody wants to see half an hour of one picture.
+# How far the clock must jump, in frames, and how far it may, in seconds and in frames, to be taken for lost pictures:
+# what jumps farther is a clock gone wrong, and nobody wants to see half an hour of one picture.
 JUMP = Fraction(7, 4)
-LONGEST = 60
+LONGEST, MOST = 60, 4000
 
 
 class Overdue:
@@ -71,10 +74,12 @@ class Overdue:
             if before is None or each - before > FIELD * self._frame:
                 missing.append(each)
         self._broken.difference_update(passed)
+        there = sorted(each for each in (self._shown, pts, *passed) if each is not None)
         for guess in taken(self._guessed, None if pts is None else pts + self._frame / 2):
-            there = (self._shown, pts, *passed, *missing)
-            if all(abs(guess - each) > self._frame / 2 for each in there if each is not None):
+            place = bisect(there, guess)
+            if all(abs(guess - each) > self._frame / 2 for each in there[max(place - 1, 0) : place + 1]):
                 missing.append(guess)
+                there.insert(place, guess)
         missing = sorted(each for each in missing if self._shown is None or each > self._shown)
         self._shown = max((each for each in (self._shown, pts, *missing) if each is not None), default=None)
         return missing
@@ -105,7 +110,7 @@ class Holes:
         self._constant = "mpeg" in formats
         self._index = stream.index
         self._frame = frame
-        self._longest = LONGEST / (stream.time_base or 1) / frame
+        self._longest = min(LONGEST / tick(stream) / frame, Fraction(MOST))
         self._begin = self._end = 0
         self._doubts = 0
         self._latest: int | None = None
