@@ -1,11 +1,12 @@
 """How many frames a second does each network make on the CPU, and how many times faster than Paddle as it is?
 
-    python benchmarks/speed.py [PPMSVSR BasicVSR ...] [--sizes 320x180] [--frames 20] [--threads 2] [--rounds 2]
+    python benchmarks/speed.py [PPMSVSR BasicVSR ...] [--sizes 320x180] [--frames 20] [--threads 2] [--rounds 3]
                                [--backends paddle compiled] [--json FILE]
 
 Backends: `paddle` is the network run by Paddle without anything of ppvsr's (what PaddleGAN does), `dygraph`,
 `compiled` and `auto` are those of the command line. Each runs in a process of its own; they take turns, clip by clip,
-and the ratio is the median over the rounds: on a shared machine, only ratios of one run mean something. Weights are
+and the ratio is the median over the rounds: on a shared machine, only ratios of one run mean something. `by CPU` is
+the same for the time that the processors worked: other programs disturb that less, waiting threads count. Weights are
 random; what is measured is one forward pass of the whole clip. `difference` is the largest to `paddle`, relative to
 its largest number where that exceeds 1.
 """
@@ -32,7 +33,8 @@ from ppvsr.weights.zoo import find_variant
 
 REFERENCE = "paddle"
 BACKENDS = (REFERENCE, "dygraph", "compiled", "auto")
-HEAD = f"{'network':16} {'size':>9} {'frames':>6} {'threads':>7} {'backend':9} {'s/frame':>8} {'fps':>7} {'ratio':>6}"
+COLUMNS = ("network", 16), ("size", 9), ("frames", 6), ("threads", 7), ("backend", 9), ("s/frame", 8), ("fps", 7)
+RESULTS = ("ratio", 6), ("by CPU", 7), ("difference", 10), ("peak MB", 8)
 
 
 def main() -> None:
@@ -42,7 +44,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["160x90"], metavar="WxH")
     parser.add_argument("--frames", type=int, default=10)
     parser.add_argument("--threads", type=int, nargs="+", default=[os.cpu_count() or 1])
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--backends", nargs="+", default=[REFERENCE, "compiled"], choices=BACKENDS)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -52,7 +54,7 @@ def main() -> None:
     names = [find_variant(name).name for name in args.variants]
     rows = []
     print(f"{processor()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}", flush=True)
-    print(f"{HEAD} {'difference':>10} {'peak MB':>8}")
+    print(*(f"{title:>{width}}" for title, width in (*COLUMNS, *RESULTS)))
     for name in names:
         for size in args.sizes:
             for threads in args.threads:
@@ -67,26 +69,27 @@ def main() -> None:
 def compare(name: str, size: str, frames: int, threads: int, rounds: int, backends: list[str]) -> list[dict[str, Any]]:
     """Let the backends take turns on one clip; return a row for each."""
     common = {"name": name, "size": size, "frames": frames, "threads": threads}
-    seconds: dict[str, list[float]] = {backend: [] for backend in backends}
+    rounds_of: dict[str, list[dict[str, float]]] = {backend: [] for backend in backends}
     with tempfile.TemporaryDirectory() as folder:
         workers = {backend: Worker({**common, "backend": backend, "folder": folder}) for backend in backends}
         facts = {backend: worker.hear() for backend, worker in workers.items()}
         for number in range(rounds):
             for backend, worker in workers.items():
                 print(f"  {name} {size}, round {number + 1}, {backend}  ", end="\r", file=sys.stderr, flush=True)
-                seconds[backend].append(worker.ask("run")["seconds"])
+                rounds_of[backend].append(worker.ask("run"))
         peaks = {backend: worker.ask("end")["peak"] for backend, worker in workers.items()}
         results = {backend: np.load(Path(folder) / f"{backend}.npy") for backend in backends}
-    truth, times = results.get(REFERENCE), seconds.get(REFERENCE)
     rows = []
     for backend in backends:
-        each = statistics.median(seconds[backend]) / frames
+        each = statistics.median(took["seconds"] for took in rounds_of[backend]) / frames
         row = {**common, "backend": backend, **facts[backend], "seconds_per_frame": each, "fps": 1 / each}
-        if truth is not None and times is not None:
-            row["ratio"] = statistics.median(a / b for a, b in zip(times, seconds[backend], strict=True))
-            gap = np.abs(results[backend] - truth).max() / max(1.0, np.abs(truth).max())
-            row["difference"] = float(gap)
-        rows.append({**row, "peak": peaks[backend], "rounds": seconds[backend]})
+        if REFERENCE in backends:
+            pairs = list(zip(rounds_of[REFERENCE], rounds_of[backend], strict=True))
+            for key, kind in (("ratio", "seconds"), ("cpu_ratio", "cpu_seconds")):
+                row[key] = statistics.median(theirs[kind] / ours[kind] for theirs, ours in pairs)
+            truth = results[REFERENCE]
+            row["difference"] = float(np.abs(results[backend] - truth).max() / max(1.0, np.abs(truth).max()))
+        rows.append({**row, "peak": peaks[backend], "rounds": rounds_of[backend]})
     return rows
 
 
@@ -116,7 +119,7 @@ class Worker:
         return self.hear()
 
 
-def work(name: str, size: str, frames: int, threads: int, backend: str, folder: str) -> None:
+def work(name: str, size: str, frames: int, threads: int, backend: Any, folder: str) -> None:
     """Be a worker: say that the network is ready, then answer every "run" until the "end"."""
     began = time.perf_counter()
     import paddle
@@ -140,10 +143,11 @@ def work(name: str, size: str, frames: int, threads: int, backend: str, folder: 
     for text in sys.stdin:
         if text.strip() == "end":
             break
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         with paddle.no_grad():
             result = net(clip)[-1]
-        print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
+        times = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - busy}
+        print(json.dumps(times), flush=True)
     np.save(Path(folder) / f"{backend}.npy", result.numpy())
     print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}), flush=True)
 
@@ -151,8 +155,10 @@ def work(name: str, size: str, frames: int, threads: int, backend: str, folder: 
 def line(row: dict[str, Any]) -> str:
     """Format one row of the table."""
     size, used = row["size"], row["backend"] if row["used"] == row["backend"] else f"{row['backend']}:{row['used']}"
-    text = f"{row['name']:16} {size:>9} {row['frames']:6} {row['threads']:7} {used:9} "
-    text += f"{row['seconds_per_frame']:8.3f} {row['fps']:7.2f} {row.get('ratio', 0):6.1f} "
+    text = f"{row['name']:>16} {size:>9} {row['frames']:6} {row['threads']:7} {used:>9} "
+    text += (
+        f"{row['seconds_per_frame']:8.3f} {row['fps']:7.2f} {row.get('ratio', 0):6.1f} {row.get('cpu_ratio', 0):7.1f} "
+    )
     return text + f"{row.get('difference', 0):10.1e} {row['peak'] / 2**20:8.0f}"
 
 

@@ -85,8 +85,11 @@ class SPyNet(nn.Layer):
 
     def both_flows(self, earlier: Tensor, later: Tensor) -> tuple[Tensor, Tensor]:
         """Return the flow from the earlier to the later of two frames (n, 3, h, w), and that back."""
-        size, one, other = earlier.shape[2:], self.pyramid(earlier), self.pyramid(later)
-        return self.match(one, other, *size), self.match(other, one, *size)
+        n, _, h, w = earlier.shape
+        there = self.pyramid(paddle.concat([earlier, later]))
+        back = [paddle.concat([level[n:], level[:n]]) for level in there]
+        flows = self.match(there, back, h, w)
+        return flows[:n], flows[n:]
 
     def pyramid(self, frames: Tensor) -> list[Tensor]:
         """Return normalised frames (n, 3, h, w) at every level, coarsest first, sides brought to multiples of 32."""

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-import numpy as np
 import paddle
 import paddle.nn as nn
 import paddle.nn.functional as F
@@ -77,36 +76,32 @@ def flow_warp(x: Tensor, flow: Tensor, *, border: bool) -> Tensor:
 def conv_shuffled(conv: nn.Conv2D, x: Tensor, beside: Tensor | None) -> Tensor:
     """Convolve before the pixel shuffle instead of after it: fewer pixels of more channels suit oneDNN better.
 
-    The kernel is spread out for that: a tap of the large picture is a pixel of one of the four small ones.
+    The convolution for that is made by the first call outside of a program, and kept in `conv`.
     """
+    if not hasattr(conv, "before_shuffle"):
+        conv.before_shuffle = _before_shuffle(conv)
     if beside is not None:
         k = beside.shape[1]
         apart = paddle.eye(4 * k).reshape([4 * k, k, 2, 2])  # a pixel unshuffle; Paddle's own wants to know the size
         x = paddle.concat([F.conv2d(beside, apart, stride=2), x], axis=1)
+    y = conv.before_shuffle(x)
+    return y if conv._stride[0] == 2 else F.pixel_shuffle(y, 2)
+
+
+def _before_shuffle(conv: nn.Conv2D) -> nn.Conv2D:
+    """Spread the kernel out: a tap in the large picture is a pixel of one of the four small ones."""
     out, channels = conv.weight.shape[:2]
-    if conv._stride[0] == 2:
-        spread = _spread(1)  # the rows -1, 0, 1 of the large picture are -1, 0, 0 of the small ones
-        kernel = paddle.matmul(paddle.matmul(spread, conv.weight), spread, transpose_y=True)
-        kernel = kernel.reshape([out, channels, 2, 2, 2, 2]).transpose([0, 1, 2, 4, 3, 5])
-        return F.conv2d(x, kernel.reshape([out, 4 * channels, 2, 2]), conv.bias, padding=[1, 0, 1, 0])
-    spread = _spread(2)
-    kernel = paddle.matmul(paddle.matmul(spread, conv.weight), spread, transpose_y=True)
-    kernel = kernel.reshape([out, channels, 2, 2, 3, 2, 2, 3]).transpose([0, 2, 5, 1, 3, 6, 4, 7])
-    bias = conv.bias.reshape([out, 1]).tile([1, 4]).reshape([4 * out])
-    return F.pixel_shuffle(F.conv2d(x, kernel.reshape([4 * out, 4 * channels, 3, 3]), bias, padding=1), 2)
-
-
-def _spread(phases: int) -> Tensor:
-    """Return where the taps -1, 0, 1 in the large picture lie in the small ones: (phase, which, where) by tap, of 0, 1.
-
-    phases: rows of the answer, 1 or 2, that come from one row of the small pictures.
-    """
-    table = np.zeros((phases, 2, phases + 1, 3), np.float32)
-    for phase in range(phases):
-        for tap in range(3):
-            where, which = divmod(phase + tap - 1, 2)
-            table[phase, which, where + 1, tap] = 1
-    return paddle.to_tensor(table.reshape(1, 1, -1, 3))
+    if conv._stride[0] == 2:  # the rows -1, 0, 1 of the large picture lie in the rows -1, 0, 0 of the small ones
+        small = nn.Conv2D(4 * channels, out, 2, padding=[1, 0, 1, 0])
+        small.weight.set_value(F.pixel_unshuffle(F.pad(conv.weight, [1, 0, 1, 0]), 2))
+        small.bias.set_value(conv.bias)
+        return small
+    small = nn.Conv2D(4 * channels, 4 * out, 3, padding=1)
+    pads = [[1 + right, 2 - right, 1 + down, 2 - down] for down in (0, 1) for right in (0, 1)]
+    kernels = [F.pixel_unshuffle(F.pad(conv.weight, pad), 2) for pad in pads]
+    small.weight.set_value(paddle.stack(kernels, axis=1).flatten(0, 1))
+    small.bias.set_value(paddle.stack([conv.bias] * 4, axis=1).flatten())
+    return small
 
 
 def _count(x: Tensor, axis: int) -> Tensor:
@@ -124,4 +119,6 @@ def _weights(source: Tensor, size: int | Tensor, align_corners: bool) -> Tensor:
     else:
         position = (target + 0.5) * ((last + 1) / (new_last + 1)) - 0.5
         position = paddle.minimum(paddle.clip(position, min=0.0), last)
-    return F.relu(1 - paddle.abs(position - source))
+    # |position - source|; oneDNN subtracts a row from a column slowly, and knows neither maximum nor minimum.
+    distance = paddle.maximum(position, source) - paddle.minimum(position, source)
+    return F.relu(1 - distance)

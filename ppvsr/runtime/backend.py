@@ -35,7 +35,8 @@ def use_backend(
     `auto` is compiled where that works, with one line said where it does not.
     Raises PpvsrError when `compiled` is asked for and cannot be had.
     """
-    restore_steps(net)
+    if hasattr(net, "steps"):
+        restore_steps(net)
     threads = threads or available_threads()
     on_cpu = paddle.get_device() == "cpu"
     if on_cpu:
@@ -47,7 +48,7 @@ def use_backend(
     try:
         if not on_cpu:
             raise NoPrograms(f"steps are compiled for the CPU only, not for {paddle.get_device()}")
-        if not net.steps:
+        if not getattr(net, "steps", ()):
             raise NoPrograms(f"{type(net).__name__} has no steps that can be compiled")
         if missing := use_native(net):
             say(missing)

@@ -36,6 +36,8 @@ def export(net: Layer, example: Example, path: Path, *, native: bool) -> None:
     layer.eval()
     kinds = [paddle.static.InputSpec([None, *x.shape[1:-2], None, None], x.dtype) for x in example.inputs]
     with lowered(Lowering(native=native)):
+        with paddle.no_grad():
+            layer(list(example.inputs))  # makes what is computed from weights once
         program = paddle.jit.to_static(layer, input_spec=[kinds], full_graph=True, backend=None)
         paddle.jit.save(program, str(path))
 
@@ -54,7 +56,7 @@ def load(path: Path, *, threads: int) -> Run:
     predictor = inference.create_predictor(config)
 
     def run(inputs: list[Tensor]) -> list[Tensor]:
-        # The next run may write into the same memory.
-        return [answer.clone() for answer in predictor.run(inputs)]
+        answers = predictor.run([x.contiguous() for x in inputs])  # it does not look at strides
+        return [answer.clone() for answer in answers]  # the next run may write into the same memory
 
     return run

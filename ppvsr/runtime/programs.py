@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from ppvsr.ops import native as operator
 from ppvsr.runtime.cache import PACKAGE, alone, place
 from ppvsr.runtime.predictor import load
 from ppvsr.runtime.steps import Key, Run
-from ppvsr.runtime.workshop import ORDER, VERDICT, WEIGHTS
+from ppvsr.runtime.workshop import ORDER, VERDICT, WEIGHTS, digest
 
 LOG = "log.txt"
+WORKSHOP = (sys.executable, "-m", "ppvsr.runtime.workshop")
 PATIENCE = 1800  # seconds after which a child hangs
 
 
@@ -72,7 +74,7 @@ def _order(folder: Path, order: Mapping[str, Any], weights: Mapping[str, Any]) -
         "GLOG_minloglevel": "2",
         "PYTHONWARNINGS": "ignore",
     }
-    command = [sys.executable, "-m", "ppvsr.runtime.workshop", str(folder)]
+    command = [*WORKSHOP, str(folder)]
     with open(folder / LOG, "wb") as log:
         try:
             child = subprocess.run(
@@ -100,8 +102,12 @@ def _keep(unfinished: Path, folder: Path) -> None:
 
 
 def _load(folder: Path, programs: list[dict[str, Any]], threads: int) -> dict[Key, tuple[Run, bool]]:
-    try:
-        return {tuple(p["key"]): (load(folder / p["file"], threads=threads), p["several"]) for p in programs}
-    except Exception as error:  # whatever Paddle makes of a damaged file
-        reason = str(error).strip().splitlines()[-1:]
-        raise NoPrograms(f"{folder}: damaged: {reason}; remove it to compile again") from error
+    if any(digest(folder / p["file"]) != p["digest"] for p in programs):  # Paddle might crash
+        raise NoPrograms(f"{folder} is damaged; remove it to compile again")
+    return {tuple(p["key"]): (_late(folder / p["file"], threads), p["several"]) for p in programs}
+
+
+def _late(path: Path, threads: int) -> Run:
+    """Return a program that is loaded when it first runs: all of them together would keep the user waiting."""
+    ready = cache(partial(load, path, threads=threads))
+    return lambda inputs: ready()(inputs)

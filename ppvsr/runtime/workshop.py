@@ -7,6 +7,7 @@ FOLDER holds ORDER and WEIGHTS; the programs and VERDICT are added.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 ORDER, WEIGHTS, VERDICT = "order.json", "weights.npz", "verdict.json"
 TOLERANCE = 2e-4  # of pictures in [0, 1]
@@ -39,7 +41,7 @@ def work(folder: Path, order: dict[str, Any]) -> dict[str, Any]:
     paddle.set_device("cpu")
     net = make(order["network"], order["options"])
     with np.load(folder / WEIGHTS) as weights:
-        net.set_state_dict(dict(weights))
+        fill(net, dict(weights))
     net.eval()
     rng = np.random.default_rng(0)
     clips = [paddle.to_tensor(rng.random(shape, np.float32)) for shape in _shapes(net)]
@@ -49,7 +51,8 @@ def work(folder: Path, order: dict[str, Any]) -> dict[str, Any]:
     programs: list[dict[str, Any]] = []
     for number, (key, example) in enumerate(examples.items()):
         export(net, example, folder / str(number), native=order["native"])
-        programs.append({"key": key, "file": str(number), "several": example.several})
+        file = {"file": str(number), "digest": digest(folder / str(number))}
+        programs.append({"key": key, **file, "several": example.several})
     table = {
         tuple(each["key"]): (load(folder / each["file"], threads=order["threads"]), each["several"])
         for each in programs
@@ -71,10 +74,27 @@ def difference(answers: Sequence[Any], expected: Sequence[Any]) -> float:
     return float(np.max([np.max(np.abs(a - b)) / max(1.0, np.max(np.abs(b))) for a, b in pairs]))
 
 
+def digest(program: Path) -> str:
+    """Return what tells the two files of a program from all others, "" where one is missing."""
+    files = [Path(f"{program}{ending}") for ending in (".json", ".pdiparams")]
+    if not all(file.is_file() for file in files):
+        return ""
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
+
+
 def make(network: str, options: dict[str, Any]) -> Any:
     """Build the network that "module:class" names."""
     module, _, name = network.partition(":")
     return getattr(importlib.import_module(module), name)(**options)
+
+
+def fill(net: Any, weights: dict[str, NDArray[Any]]) -> None:
+    """Give a network its weights. Raises ValueError unless they fit exactly: the options may not be those of it."""
+    mine = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+    given = {name: value.shape for name, value in weights.items()}
+    if odd := sorted(name for name in mine.keys() | given.keys() if mine.get(name) != given.get(name)):
+        raise ValueError(f"weights and options are of different networks: {', '.join(odd[:3])}")
+    net.set_state_dict(weights)
 
 
 def _shapes(net: Any) -> list[tuple[int, ...]]:
