@@ -41,7 +41,6 @@ def use_backend(
     on_cpu = paddle.get_device() == "cpu"
     if on_cpu:
         paddle.base.core.set_num_threads(threads)
-        keep_memory()
     if backend == "dygraph" or (backend == "auto" and not on_cpu):
         use_native(net, on=False)
         return "dygraph"
@@ -58,6 +57,7 @@ def use_backend(
             raise PpvsrError(f"--backend compiled: {error}; --backend dygraph always works") from error
         say(f"not compiled, which costs speed only: {error}")
         return "dygraph"
+    keep_memory()
     return "compiled"
 
 
