@@ -1,11 +1,11 @@
-"""Can one see where windows and tiles meet? PSNR between a film enhanced in pieces and enhanced whole.
+"""Can one see where blocks, windows and tiles meet? PSNR between a film enhanced in pieces and enhanced whole.
 
-    python benchmarks/seams.py [--variant PPMSVSR] [--weights bi] [--input demo/bee_160x90.mp4]
+    python benchmarks/seams.py [--variant PPMSVSR] [--weights bi] [--input demo/bee_160x90.mp4] [--backend compiled]
                                [--windows 20:2 20:3 20:5] [--tiles 96x90]
 
-Prints, for every window:overlap and every tile size, the mean and the worst frame in dB (the same picture: inf), and
-what the pieces cost. The defaults in ppvsr/weights/zoo.py must stay above 50 dB on average and
-45 dB for the worst frame.
+Prints, for every window:overlap, as a stream (where the network can) and in windows each for itself, and for every tile
+size, the mean and the worst frame in dB (the same picture: inf), and what the pieces cost in processor time. The
+defaults in ppvsr/weights/zoo.py must stay above 50 dB on average and 45 dB for the worst frame.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,33 +45,40 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--windows", nargs="*", default=["20:2", "20:3", "20:5"], metavar="SIZE:OVERLAP")
     parser.add_argument("--tiles", nargs="*", default=["96x90"], metavar="WxH")
+    parser.add_argument("--backend", default="auto", choices=["auto", "compiled", "dygraph"])
+    parser.add_argument("--threads", type=int)
     args = parser.parse_args()
     (stage,) = choose_stages(args.variant, args.weights)
     use_device()
     from ppvsr.enhance.engine import Enhancer
+    from ppvsr.runtime.backend import use_backend
 
-    net = load_network(stage.network, stage.weights)  # type: ignore[arg-type]
+    net: Any = load_network(stage.network, stage.weights)  # type: ignore[arg-type]
+    backend = use_backend(net, stage.network.options, args.backend, threads=args.threads, say=print)
     with open_source(args.input, frames=args.frames) as source:
         film = [frame.image for frame in source]
     height, width = film[0].shape[:2]
     limits = Limits(net.min_size, net.size_multiple, net.scale)
     whole_frame = limits.padded(height), limits.padded(width)
 
-    def run(window: int, overlap: int, tile: tuple[int, int]) -> tuple[list[np.ndarray], float]:
-        start = time.perf_counter()
-        enhance = Enhancer(net, Plan(height, width, limits, window, overlap, tile, 0))
+    def run(window: int, overlap: int, tile: tuple[int, int], streaming: bool) -> tuple[list[np.ndarray], float]:
+        start = time.process_time()
+        enhance = Enhancer(net, Plan(height, width, limits, window, overlap, tile, 0, streaming))
         frames = (Frame(image, Fraction(i)) for i, image in enumerate(film))
-        return [frame.image for frame in enhance(frames)], time.perf_counter() - start
+        return [frame.image for frame in enhance(frames)], time.process_time() - start
 
-    whole, seconds = run(len(film), 0, whole_frame)
+    run(2, 0, whole_frame, False)  # what is loaded late is loaded now
+    whole, seconds = run(len(film), 0, whole_frame, False)
     print(stage)
-    print(f"{len(film)} frames of {width}x{height} whole: {seconds:.0f} s", flush=True)
-    pieces = [(window, overlap, whole_frame) for window, overlap in map(pair, args.windows)]
-    pieces += [(len(film), 0, (h, w)) for w, h in map(pair, args.tiles)]
-    for window, overlap, tile in pieces:
-        result, taken = run(window, overlap, tile)
+    print(f"{len(film)} frames of {width}x{height} whole, {backend}: {seconds:.0f} s of processor time", flush=True)
+    kinds = {True: "stream", False: "windows"} if net.streams else {False: "windows"}
+    pieces = [(*cut, whole_frame, kind) for cut in map(pair, args.windows) for kind in kinds]
+    pieces += [(len(film), 0, (h, w), False) for w, h in map(pair, args.tiles)]
+    for window, overlap, tile, kind in pieces:
+        result, taken = run(window, overlap, tile, kind)
         values = [psnr(a, b) for a, b in zip(result, whole, strict=True)]
-        what = f"windows {window}:{overlap}" if tile == whole_frame else f"tiles {tile[1]}x{tile[0]} + {TILE_OVERLAP}"
+        tiled = f"tiles {tile[1]}x{tile[0]} + {TILE_OVERLAP}"
+        what = f"{kinds[kind]} {window}:{overlap}" if tile == whole_frame else tiled
         mean = float(np.mean(np.minimum(values, 100.0)))
         print(f"{what}: mean {mean:.1f} dB, worst {min(values):.1f} dB, {taken / seconds:.2f}x the time", flush=True)
 

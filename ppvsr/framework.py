@@ -5,7 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import signal
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
@@ -37,10 +41,22 @@ def import_paddle() -> Any:
     """Return the module, imported without its start-up chatter. Raises PpvsrError without a usable Paddle."""
     check_paddle()
     os.environ.setdefault("GLOG_minloglevel", "2")  # Paddle's C++ side logs its start-up to stderr
-    with warnings.catch_warnings():
+    with _own_signals(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import paddle
     return paddle
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what SIGTERM does: Paddle puts a handler of its own there that prints a C++ trace and ends the process."""
+    ours = threading.current_thread() is threading.main_thread()  # others may not choose
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if ours and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def use_device(device: str | None = None) -> str:

@@ -1,7 +1,10 @@
 """Paddle is asked for politely, and its absence is one line of advice."""
 
 import importlib.util
+import subprocess
+import sys
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +12,8 @@ import pytest
 import ppvsr
 from ppvsr import framework
 from ppvsr.errors import PpvsrError, UsageError
+
+ROOT = Path(__file__).parents[1]
 
 
 def installed(monkeypatch, versions):
@@ -50,7 +55,7 @@ def test_building_a_network_leaves_the_device_alone(monkeypatch):
     monkeypatch.setattr(paddle.device.cuda, "device_count", lambda: 2)
     framework.use_device("cpu")
     ppvsr.create_model("MSVSR", mid_channels=8)
-    list(ppvsr.enhance_frames([np.zeros((8, 8, 3), np.uint8)], device="gpu:1"))
+    list(ppvsr.enhance_frames([np.zeros((8, 8, 3), np.uint8)], device="gpu:1", backend="dygraph"))
     assert chosen == ["cpu", "gpu:1"]
     framework.use_device(None)
     assert chosen[-1] == "gpu"
@@ -64,3 +69,22 @@ def test_the_cpu_is_always_there():
 def test_devices_that_are_not_there_are_refused(device):
     with pytest.raises(UsageError, match=f"--device {device}: this Paddle cannot use it"):
         framework.use_device(device)
+
+
+TERMINATED = """
+import os, signal
+from ppvsr.cli.progress import interruptible
+from ppvsr.framework import use_device
+try:
+    with interruptible():
+        use_device("cpu")
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+except KeyboardInterrupt:
+    print("tidied up")
+"""
+
+
+def test_kill_is_still_a_clean_end_once_paddle_is_there():
+    done = subprocess.run([sys.executable, "-c", TERMINATED], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "tidied up\n", "")

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "data": {"errors", "video", "resize", "whole"},
     "archs": {"ops", "errors"},
     "runtime": {"archs", "ops", "errors", "whole"},
-    "export": {"archs", "weights", "errors"},
+    "export": {"ops", "runtime", "framework", "errors"},
     "weights": {"errors", "whole"},
     "train": {"data", "metrics", "flicker", "weights", "whole", "errors"},
     "enhance": {"video", "windows", "resize", "runtime", "errors"},
@@ -42,9 +42,11 @@ MAY_IMPORT = {
         "video",
         "framework",
         "runtime",
+        "export",
+        "whole",
         "errors",
     },
-    "cli": {"assemble", "weights", "video", "errors"},
+    "cli": {"assemble", "weights", "enhance", "video", "errors"},
 }
 NO_PADDLE = {
     "__init__",

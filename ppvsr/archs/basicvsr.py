@@ -7,12 +7,12 @@ import paddle.nn as nn
 from paddle import Tensor
 
 from ppvsr.archs.blocks import ResidualTrunk, lrelu
-from ppvsr.archs.checks import check_clip
-from ppvsr.archs.recurrent import RecurrentNet, visits
+from ppvsr.archs.recurrent import RecurrentNet
+from ppvsr.archs.streaming import Clip, Streaming
 from ppvsr.ops.resample import upsample
 
 
-class BasicVSR(RecurrentNet):
+class BasicVSR(Streaming, RecurrentNet):
     """BasicVSR, x4: one pass backward in time, one forward. 6,291,311 parameters, 31.43 dB on REDS4.
 
     mid_channels: width c of all features.
@@ -40,13 +40,7 @@ class BasicVSR(RecurrentNet):
 
         Raises ValueError if `lq` is no such clip or has a side under 64.
         """
-        check_clip(lq, min_size=self.min_size)
-        frames = lq.unbind(1)
-        to_next, to_previous = self.spynet.clip_flows(lq)
-        backward = self._propagate_all("backward", frames, to_next)
-        forward = self._propagate_all("forward", frames, to_previous)
-        pictures = [self.reconstruct(*feats) for feats in zip(frames, backward, forward, strict=True)]
-        return (paddle.stack(pictures, axis=1),)
+        return self._whole(lq)
 
     def propagate(self, branch: str, aligned: Tensor, frame: Tensor) -> Tensor:
         """Return the next state of a branch, given its last one, brought onto the frame."""
@@ -58,14 +52,17 @@ class BasicVSR(RecurrentNet):
         x = lrelu(self.fusion(paddle.concat([backward, forward], axis=1)))
         return self.residue(x) + upsample(frame, self.scale)
 
-    def _propagate_all(self, branch: str, frames: list[Tensor], flows: list[Tensor]) -> list[Tensor]:
-        """Return the states of a branch at all frames."""
-        b, _, h, w = frames[0].shape
-        state = paddle.zeros([b, self.mid_channels, h, w], frames[0].dtype)
-        states = {}
-        last = None
-        for i in visits(branch, len(frames)):
-            aligned = state if last is None else self.align(state, flows[min(last, i)])
-            states[i] = state = self.propagate(branch, aligned, frames[i])
-            last = i
-        return [states[i] for i in range(len(frames))]
+    def _enlarge(self, clip: Clip) -> tuple[list[Tensor], ...]:
+        self._propagate_all("backward", clip)
+        clip.forget_look_ahead()
+        self._propagate_all("forward", clip)
+        return ([self.reconstruct(frame, *feats) for frame, feats in zip(clip.frames, clip.feats, strict=True)],)
+
+    def _propagate_all(self, branch: str, clip: Clip) -> None:
+        """Walk along the clip and append the state at every frame to its `feats`."""
+        for i, states, flows in clip.walk(branch):
+            if states:
+                aligned = self.align(*states, *flows)
+            else:
+                aligned = paddle.zeros_like(clip.frames[i][:, :1]).tile([1, self.mid_channels, 1, 1])
+            clip.feats[i].append(self.propagate(branch, aligned, clip.frames[i]))

@@ -8,8 +8,9 @@ import paddle.nn.functional as F
 from paddle import Tensor
 
 from ppvsr.archs.blocks import SLOPE, ResidualTrunk, conv3x3
-from ppvsr.archs.checks import check_clip, check_multiple
-from ppvsr.archs.recurrent import RecurrentNet, visits
+from ppvsr.archs.checks import check_multiple
+from ppvsr.archs.recurrent import RecurrentNet
+from ppvsr.archs.streaming import Clip, Flows, Pending, Streaming, Tensors
 from ppvsr.ops.deform import SecondOrderAlignment
 from ppvsr.ops.resample import upsample
 from ppvsr.ops.warp import flow_warp
@@ -18,7 +19,7 @@ BRANCHES = ("backward_1", "forward_1", "backward_2", "forward_2")
 GROUPS = 16
 
 
-class BasicVSRPlusPlus(RecurrentNet):
+class BasicVSRPlusPlus(Streaming, RecurrentNet):
     """BasicVSR++: second-order propagation, twice in each direction. 7,322,927 parameters, 32.40 dB on REDS4 (x4).
 
     mid_channels: width c of all features, a multiple of 16.
@@ -39,6 +40,7 @@ class BasicVSRPlusPlus(RecurrentNet):
     """
 
     steps = ("spynet.both_flows", "feat_extract.forward", "compose", "begin", "propagate", "reconstruct")
+    order = 2
 
     def __init__(self, *, mid_channels: int = 64, num_blocks: int = 7, is_low_res_input: bool = True) -> None:
         check_multiple("mid_channels", mid_channels, GROUPS)
@@ -61,18 +63,7 @@ class BasicVSRPlusPlus(RecurrentNet):
 
         Raises ValueError if `lq` is no such clip or its sides do not suit (`min_size`, `size_multiple`).
         """
-        check_clip(lq, min_size=self.min_size, multiple=self.size_multiple)
-        frames = lq.unbind(1)
-        feats = [[self.feat_extract(frame)] for frame in frames]
-        to_next, to_previous = self.spynet.clip_flows(self.shrink(lq))
-        flows = {  # from a frame to the one, and to the two, that were visited before it
-            "backward": (to_next, list(map(self.compose, to_next, to_next[1:]))),
-            "forward": (to_previous, list(map(self.compose, to_previous[1:], to_previous))),
-        }
-        for branch in BRANCHES:
-            self._propagate_all(branch, feats, *flows[branch[:-2]])
-        pictures = [self.reconstruct(frame, *f) for frame, f in zip(frames, feats, strict=True)]
-        return (paddle.stack(pictures, axis=1),)
+        return self._whole(lq)
 
     def shrink(self, lq: Tensor) -> Tensor:
         """Bring a clip (b, t, 3, *, *) to the size of the features."""
@@ -105,21 +96,32 @@ class BasicVSRPlusPlus(RecurrentNet):
         backbone = getattr(self, f"backbone_{branch}")
         return aligned + backbone(paddle.concat([*feats, aligned], axis=1))
 
-    def _propagate_all(
-        self, branch: str, feats: list[list[Tensor]], first_order: list[Tensor], second_order: list[Tensor]
-    ) -> None:
+    def _clip_flows(self, frames: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        return self.spynet.clip_flows(self.shrink(paddle.stack(frames, axis=1)))
+
+    def _link(self, previous: Pending, to_next: Tensor, to_previous: Tensor) -> Flows:
+        two_back = [self.compose(near, to_next) for near in previous.flows["backward"][:1]]
+        two_on = [self.compose(to_previous, far) for far in previous.flows["forward"][:1]]
+        return {"backward": (to_next, *two_back), "forward": (to_previous, *two_on)}
+
+    def _describe(self, frame: Tensor) -> Tensors:
+        return (self.feat_extract(frame),)
+
+    def _enlarge(self, clip: Clip) -> tuple[list[Tensor], ...]:
+        for branch in BRANCHES:
+            if branch == BRANCHES[-1]:
+                clip.forget_look_ahead()
+            self._propagate_all(branch, clip)
+        return ([self.reconstruct(frame, *feats) for frame, feats in zip(clip.frames, clip.feats, strict=True)],)
+
+    def _propagate_all(self, branch: str, clip: Clip) -> None:
         """Walk along the clip and append the state at every frame to its `feats`."""
-        order = visits(branch, len(feats))
-        states: list[Tensor] = []
-        for step, i in enumerate(order):
-            if step == 0:
-                states.append(self.begin(branch, *feats[i]))
+        for i, states, flows in clip.walk(branch):
+            feats = clip.feats[i]
+            if not states:
+                state = self.begin(branch, *feats)
             else:
-                flow1 = first_order[min(i, order[step - 1])]
-                if step == 1:
-                    state2, flow2 = paddle.zeros_like(states[-1]), paddle.zeros_like(flow1)
-                else:
-                    state2, flow2 = states[-2], second_order[min(i, order[step - 2])]
-                states.append(self.propagate(branch, states[-1], state2, flow1, flow2, *feats[i]))
-        for i, state in zip(order, states, strict=True):
-            feats[i].append(state)
+                if len(states) == 1:  # the second frame
+                    states, flows = (*states, paddle.zeros_like(*states)), (*flows, paddle.zeros_like(*flows))
+                state = self.propagate(branch, *states, *flows, *feats)
+            feats.append(state)

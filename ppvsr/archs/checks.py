@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from paddle import Tensor
 
 from ppvsr.errors import ConfigError
@@ -26,7 +28,28 @@ def check_clip(lq: Tensor, *, min_size: int, multiple: int = 1, channels: int = 
     """Raise ValueError unless `lq` is a clip (b, t, c, h, w) with sides that a network can work with."""
     if len(lq.shape) != 5 or lq.shape[1] < 1 or lq.shape[2] != channels:
         raise ValueError(f"a clip has the shape (b, t >= 1, {channels}, h, w), this one {tuple(lq.shape)}")
-    h, w = lq.shape[3:]
+    _check_sides(lq, min_size, multiple)
+
+
+def check_frames(frames: Sequence[Tensor], before: Sequence[Tensor], *, min_size: int, multiple: int = 1) -> None:
+    """Raise ValueError unless all are frames (b, 3, h, w) of one film, with sides that a network can work with.
+
+    before: frames of the film that came earlier, if any.
+    """
+    for number, frame in enumerate(frames, start=1):
+        if len(frame.shape) != 4 or frame.shape[1] != 3:
+            raise ValueError(f"frame {number} of the block: shape {tuple(frame.shape)} must be (b, 3, h, w)")
+        _check_sides(frame, min_size, multiple)
+        first = (*before, *frames)[0]
+        if frame.shape != first.shape:
+            shapes = f"shape {tuple(frame.shape)} differs from that of the frames before, {tuple(first.shape)}"
+            raise ValueError(f"frame {number} of the block: {shapes}; give every film a state of its own")
+
+
+def _check_sides(pictures: Tensor, min_size: int, multiple: int) -> None:
+    h, w = pictures.shape[-2:]
+    if min(h, w) < 0:  # sizes of an exported program come later
+        return
     if min(h, w) < min_size:
         raise ValueError(f"frames of {w}x{h} are too small: both sides must be at least {min_size}; pad them first")
     if h % multiple or w % multiple:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import paddle
 import paddle.nn as nn
@@ -32,6 +33,7 @@ class EDVRNet(nn.Layer):
     w_TSA: fuse by attention instead of by one convolution.
     """
 
+    streams: ClassVar[bool] = False
     min_size = 4
 
     def __init__(

@@ -8,7 +8,8 @@ from paddle import Tensor
 from ppvsr.archs.blocks import ResidualTrunk, conv3x3
 from ppvsr.archs.checks import check_clip, check_multiple
 from ppvsr.archs.edvr import EDVRFeatureExtractor
-from ppvsr.archs.recurrent import RecurrentNet, visits
+from ppvsr.archs.recurrent import RecurrentNet
+from ppvsr.archs.streaming import NO_FLOWS, Clip, Pending, link
 from ppvsr.errors import ConfigError
 from ppvsr.ops.resample import pad_to_multiple, upsample
 
@@ -69,11 +70,11 @@ class IconVSR(RecurrentNet):
         padded = padded.reshape([b, t, *padded.shape[1:]])
         frames = padded.unbind(1)
         keys = {i: self.edvr(self._window(frames, i)) for i in self.keyframes(t)}
-        to_next, to_previous = self.spynet.clip_flows(padded)
-        feats = [[frame] for frame in frames]
-        self._propagate_all("backward", feats, to_next, keys)
-        self._propagate_all("forward", feats, to_previous, keys)
-        pictures = [self.reconstruct(frame, forward) for frame, _, forward in feats]
+        flows = [NO_FLOWS, *map(link, *self.spynet.clip_flows(padded))]
+        clip = Clip([Pending(x, f, (x,)) for x, f in zip(frames, flows, strict=True)], {}, known=t)
+        self._propagate_all("backward", clip, keys)
+        self._propagate_all("forward", clip, keys)
+        pictures = [self.reconstruct(frame, forward) for frame, _, forward in clip.feats]
         return (paddle.stack(pictures, axis=1)[..., : self.scale * h, : self.scale * w],)
 
     def keyframes(self, t: int) -> list[int]:
@@ -99,20 +100,13 @@ class IconVSR(RecurrentNet):
         around = range(i - self.padding, i + self.padding + 1)
         return paddle.stack([frames[window_index(j, len(frames), self.padding)] for j in around], axis=1)
 
-    def _propagate_all(
-        self, branch: str, feats: list[list[Tensor]], flows: list[Tensor], keys: dict[int, Tensor]
-    ) -> None:
+    def _propagate_all(self, branch: str, clip: Clip, keys: dict[int, Tensor]) -> None:
         """Walk along the clip and append the state at every frame to its `feats`."""
-        state = paddle.zeros_like(keys[0])
-        last = None
-        for i in visits(branch, len(feats)):
-            if last is not None:
-                state = self.align(state, flows[min(last, i)])
+        for i, states, flows in clip.walk(branch):
+            aligned = self.align(*states, *flows) if states else paddle.zeros_like(keys[0])
             if i in keys:
-                state = self.refill(branch, state, keys[i])
-            state = self.propagate(branch, state, *feats[i])
-            feats[i].append(state)
-            last = i
+                aligned = self.refill(branch, aligned, keys[i])
+            clip.feats[i].append(self.propagate(branch, aligned, *clip.feats[i]))
 
 
 def window_index(i: int, t: int, padding: int) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import chain, pairwise
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise, zip_longest
 from typing import ClassVar
 
 import paddle
@@ -11,18 +13,18 @@ import paddle.nn.functional as F
 from paddle import Tensor
 
 from ppvsr.archs.blocks import ResidualTrunk, conv3x3, lrelu
-from ppvsr.archs.checks import check_clip, check_groups
-from ppvsr.archs.recurrent import visits
+from ppvsr.archs.checks import check_groups
 from ppvsr.archs.spynet import SPyNet
+from ppvsr.archs.streaming import Clip, State, Streaming, Tensors
 from ppvsr.ops.deform import FlowGuidedAlignment, RefiningAlignment
 from ppvsr.ops.resample import PixelShufflePack, conv_shuffled, upsample
 
 BRANCHES = ("stage2_backward", "stage2_forward", "stage3_backward", "stage3_forward")
 
-Kept = dict[int, tuple[Tensor, Tensor]]  # offset and mask of an alignment, by the index of its flow
+Kept = dict[tuple[str, int], tuple[Tensor, Tensor]]  # offset and mask of an alignment, by direction and frame
 
 
-class MSVSR(nn.Layer):
+class MSVSR(Streaming):
     """PP-MSVSR, x4: local fusion of neighbours, two rounds of propagation, an auxiliary picture between them.
 
     The defaults are the small network: 1,453,607 parameters, 31.25 dB on REDS4. The large one has 7,417,197, 32.53 dB.
@@ -62,9 +64,8 @@ class MSVSR(nn.Layer):
         "auxiliary",
         "reconstruct",
     )
-    scale = 4
-    min_size = 64
-    size_multiple = 1
+    scale, min_size, size_multiple = 4, 64, 1
+    lag = 1  # frame: stage 1 needs the next one
 
     def __init__(
         self,
@@ -126,22 +127,7 @@ class MSVSR(nn.Layer):
 
         Raises ValueError if `lq` is no such clip or has a side under 64.
         """
-        check_clip(lq, min_size=self.min_size)
-        frames = lq.unbind(1)
-        to_next, to_previous = self.spynet.clip_flows(lq)
-        spatial = [self.feat_extract(frame) for frame in frames]
-        feats = [[local] for local in self._stage1(spatial, to_next, to_previous)]
-        kept_backward: Kept = {}
-        kept_forward: Kept = {}
-
-        self._propagate_all("stage2_backward", spatial, feats, to_next, kept_backward)
-        self._propagate_all("stage2_forward", spatial, feats, to_previous, kept_forward)
-        current, pictures = self._auxiliary_all(frames, spatial, feats)
-        self._propagate_all("stage3_backward", current, feats, to_next, kept_backward)
-        self._propagate_all("stage3_forward", current, feats, to_previous, kept_forward)
-
-        final = [self.reconstruct(x, s, *f) for x, s, f in zip(frames, spatial, feats, strict=True)]
-        return tuple(paddle.stack(clip, axis=1) for clip in (pictures, final) if clip)
+        return self._whole(lq)
 
     def local_align(self, neighbour: Tensor, cur: Tensor, flow: Tensor) -> Tensor:
         """Bring the features of a neighbour onto the current frame, given the flow from the current frame to it."""
@@ -193,48 +179,67 @@ class MSVSR(nn.Layer):
             x = x + conv_shuffled(self.hybrid_conv_last, high)
         return x
 
-    def _stage1(self, spatial: list[Tensor], to_next: list[Tensor], to_previous: list[Tensor]) -> list[Tensor]:
-        """Fuse every frame with its neighbours."""
-        nothing = paddle.zeros_like(spatial[0])
-        nexts = chain(
-            map(self.local_align, spatial[1:], spatial, to_next), [nothing]
-        )  # lazily: held for one frame only
-        previous = chain([nothing], map(self.local_align, spatial, spatial[1:], to_previous))
-        return list(map(self.local_fusion, spatial, nexts, previous))
+    def _describe(self, frame: Tensor) -> Tensors:
+        return (self.feat_extract(frame),)
 
-    def _propagate_all(
-        self, branch: str, current: list[Tensor], feats: list[list[Tensor]], flows: list[Tensor], kept: Kept
-    ) -> None:
+    def _receive(self, state: State, frames: Sequence[Tensor], *, last: bool) -> State:
+        """Stage 1: fuse every frame with its neighbours, as soon as it has both."""
+        state = super()._receive(state, frames, last=last)
+        done = [each for each in state.pending if len(each.feats) == 2]
+        waiting = state.pending[len(done) :]
+        carried = dict(state.carried)
+        for frame, next in zip_longest(waiting, waiting[1:]) if last else pairwise(waiting):
+            cur = frame.feats[0]
+            after = nothing = paddle.zeros_like(cur)
+            (before,) = carried.pop("stage1", (nothing,))
+            if next is not None:
+                after = self.local_align(next.feats[0], cur, next.flows["backward"][0])
+                carried["stage1"] = (self.local_align(cur, next.feats[0], next.flows["forward"][0]),)
+            done.append(replace(frame, feats=(cur, self.local_fusion(cur, after, before))))
+        return State((*done, *state.pending[len(done) :]), carried)
+
+    def _enlarge(self, clip: Clip) -> tuple[list[Tensor], ...]:
+        """Stages 2 and 3, with the auxiliary one between them."""
+        kept: Kept = {}
+        spatial = [feats[0] for feats in clip.feats]
+        self._propagate_all("stage2_backward", clip, spatial, kept)
+        self._propagate_all("stage2_forward", clip, spatial, kept)
+        pictures, current = self._auxiliary_all(clip, spatial)
+        self._propagate_all("stage3_backward", clip, current, kept)
+        clip.forget_look_ahead()
+        self._propagate_all("stage3_forward", clip, current, kept)
+        final = [self.reconstruct(frame, *feats) for frame, feats in zip(clip.frames, clip.feats, strict=True)]
+        return (pictures, final) if pictures else (final,)
+
+    def _propagate_all(self, branch: str, clip: Clip, current: list[Tensor], kept: Kept) -> None:
         """Walk along the clip and append the state at every frame to its `feats`.
 
         Stage 2 leaves its offsets and masks in `kept`, stage 3 takes them out as it goes.
         """
-        order = visits(branch, len(current))
-        state = self.begin(branch, current[order[0]], *feats[order[0]])
-        feats[order[0]].append(state)
-        for last, i in pairwise(order):
-            pair = min(last, i)
-            if pair in kept:
-                state = self.refine(branch, state, flows[pair], *kept.pop(pair), current[i], *feats[i])
+        direction = branch.partition("_")[2]
+        for i, states, flows in clip.walk(branch):
+            feats = (current[i], *clip.feats[i][1:])
+            if not states:
+                state = self.begin(branch, *feats)
+            elif (direction, i) in kept:
+                state = self.refine(branch, *states, *flows, *kept.pop((direction, i)), *feats)
             else:
-                state, offset, mask = self.propagate(branch, state, flows[pair], current[i], *feats[i])
+                state, offset, mask = self.propagate(branch, *states, *flows, *feats)
                 if self.use_refine_align:
-                    kept[pair] = (offset, mask)
-            feats[i].append(state)
+                    kept[direction, i] = (offset, mask)
+            clip.feats[i].append(state)
 
-    def _auxiliary_all(
-        self, frames: list[Tensor], spatial: list[Tensor], feats: list[list[Tensor]]
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the features that stage 3 works on and, for the loss only, the auxiliary pictures."""
+    def _auxiliary_all(self, clip: Clip, spatial: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the auxiliary pictures, for the loss only, and the features that stage 3 works on."""
         if not self.auxiliary_loss:
-            return spatial, []
-        current, pictures = [], []
-        for frame, s, f in zip(frames, spatial, feats, strict=True):
-            picture, feature = self.auxiliary(frame, s, *f)
+            return [], spatial
+        pictures, current = [], []
+        for frame, feats in zip(clip.frames, clip.feats, strict=True):
+            picture, feature = self.auxiliary(frame, *feats)
             current.append(feature)
             if self.training:
                 pictures.append(picture)
-        return current, pictures
+        return pictures, current
 
 
 def _down(in_channels: int, channels: int) -> nn.Sequential:

@@ -13,15 +13,11 @@ from ppvsr.ops.resample import PixelShufflePack
 from ppvsr.ops.warp import flow_warp
 
 
-def visits(branch: str, t: int) -> list[int]:
-    """Return the frames of a clip in the order in which a branch visits them; its name says `backward` or `forward`."""
-    return list(range(t))[:: -1 if "backward" in branch else 1]
-
-
 class RecurrentNet(nn.Layer):
     """A network with a flow network at its start and four times the resolution at its end."""
 
     steps: ClassVar[tuple[str, ...]] = ()
+    streams: ClassVar[bool] = False
     scale = 4
     min_size = 64
     size_multiple = 1

@@ -27,15 +27,18 @@ def enhance_frames(
     device: str | None = None,
     backend: Backend = "auto",
     threads: int | None = None,
+    streaming: bool = True,
 ) -> Iterator[Image]:
     """Yield the frames of a clip, four times larger, one for one and in order.
 
     frames: RGB (h, w, 3) uint8 or uint16, all of one size; any iterable, however long.  Yields (4h, 4w, 3) of the same
     type.  variant, weights: as on the command line.  num_frames, overlap: the windows.  memory: bytes that may be used.
-    backend: auto, compiled or dygraph.  threads: of the CPU.
-    Raises UsageError at once for names that do not exist, and for frames of another form when they come.
+    backend: auto, compiled or dygraph.  threads: of the CPU.  streaming: whether networks that can go on where they
+    stopped do so, instead of window by window.
+    Raises UsageError at once for names that do not exist, and for frames of another form when they come; PpvsrError for
+    results that are not finite, which counts frames as seconds.
     """
-    cut, engine = Cut(num_frames, overlap, memory), Engine(backend, threads)
+    cut, engine = Cut(num_frames, overlap, memory, streaming), Engine(backend, threads)
     (stage,) = choose_stages(variant, weights, cut)
 
     def checked() -> Iterator[Frame]:

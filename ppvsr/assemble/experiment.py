@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ppvsr.assemble.nets import ExportedNet, read_nets
 from ppvsr.assemble.settings import Settings
 from ppvsr.config.build import Call, fill, hint, plan, refuse
 from ppvsr.config.signature import accepts, closest
@@ -25,12 +26,12 @@ IGNORED = {  # PaddleGAN's top-level keys that say nothing here, and why
     "min_max": "pictures are always 0..1",
     "image_num": "one picture is shown",
     "enable_visualdl": "scalars go to metrics.jsonl and TensorBoard",
-    "export_model": "it speaks to the export",
 }
-BLOCKS = ("model", "dataset", "lr_scheduler", "optimizer", "validate", "log_config", "snapshot_config")
+BLOCKS = ("model", "dataset", "lr_scheduler", "optimizer", "validate", "log_config", "snapshot_config", "export_model")
 FOR_TRAINING = ("model", "dataset.train", "lr_scheduler", "optimizer")
 FOR_VALIDATION = ("dataset.test", "validate.metrics")
 FOR_EVALUATION = ("model", *FOR_VALIDATION)
+FOR_EXPORT = ("model",)
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,23 @@ class Experiment:
     schedule: Call | None = None
     optimizer: Call | None = None
     metrics: Mapping[str, Call] = field(default_factory=dict)
+    nets: Sequence[ExportedNet] = ()
 
 
-def read_experiment(path: str | Path, overrides: Sequence[str] = (), *, training: bool = True) -> Experiment:
+def read_experiment(
+    path: str | Path, overrides: Sequence[str] = (), *, training: bool = True, needed: Sequence[str] = FOR_EVALUATION
+) -> Experiment:
     """Read a config, apply `a.b.0.c=value` overrides, and check every key against what it is for.
 
-    training: whether all that training needs must be there; evaluation needs `model` and `dataset.test`.
+    training: whether all that training needs must be there.  needed: what must be there otherwise.
     Raises ConfigError with all mistakes, one a line; PpvsrError without Paddle. No data is looked at.
     """
     tree = load(path, overrides)
     import_paddle()
     reader = _Reader(tree)
     experiment = reader.read(Path(path).stem)
-    needed: tuple[str, ...] = FOR_TRAINING if training else FOR_EVALUATION
-    if training and experiment.validate.interval > 0:
-        needed += FOR_VALIDATION
+    if training:
+        needed = FOR_TRAINING + (FOR_VALIDATION if experiment.validate.interval > 0 else ())
     problems = [*reader.problems, *(f"{key}: missing, and needed here" for key in needed if not reader.has(key))]
     if training and not any(reader.has(key) for key in ("total_iters", "epochs")):
         problems.append("total_iters: missing, and needed here (or `epochs`)")
@@ -137,6 +140,7 @@ class _Reader:
             schedule=self._plan("lr_scheduler", tables.SCHEDULES, given=["iters_per_epoch"]),
             optimizer=self._plan("optimizer", tables.OPTIMIZERS),
             metrics=metrics,
+            nets=read_nets(self.tree.get("export_model"), self.problems),
         )
 
     def _block(self, key: str) -> Node:

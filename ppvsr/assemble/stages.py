@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,12 +29,13 @@ class Cut:
     """How a film may be cut; None leaves the choice to us.
 
     num_frames: frames at once.  overlap: frames of context on either side, by default at most a quarter of a window.
-    memory: bytes that may be used.
+    memory: bytes that may be used.  streaming: whether networks that can go on where they stopped do so.
     """
 
     num_frames: int | None = None
     overlap: int | None = None
     memory: int | None = None
+    streaming: bool = True
 
     def window_of(self, network: Variant) -> tuple[int, int]:
         """Return the window and the overlap for a network."""
@@ -123,6 +125,9 @@ def plan_stage(
         cost=Cost(*network.memory) if net else Cost(0, 0, 0),
         window=window,
         overlap=overlap,
+        streaming=cut.streaming and getattr(net, "streams", False),
+        shorten=bool(net) and cut.num_frames is None,
+        least_overlap=None if cut.num_frames or cut.overlap is not None else min(1, overlap),
         memory=int(free_memory() * MEMORY_SHARE) if cut.memory is None else cut.memory,
         sample=2 if bits > 8 else 1,
         encoded=encoded,
@@ -135,7 +140,8 @@ def make_enhancer(
 ) -> Enhance:
     """Return the stage as a function from frames to frames; loads the weights, and may download them first.
 
-    May compile the network, too, and says so. Raises PpvsrError when that is asked for and not possible.
+    May compile the network, too, and says so; what it computes is checked, and computed again on dygraph if need be.
+    Raises PpvsrError when compiling is asked for and not possible.
     """
     if net is None or stage.weights is None:
         return BicubicEnhancer(stage.network.scale)
@@ -143,7 +149,9 @@ def make_enhancer(
     from ppvsr.runtime.backend import use_backend
 
     fill(net, stage.weights)
+    options = stage.network.options
     if engine != PLAIN:
-        used = use_backend(net, stage.network.options, engine.backend, threads=engine.threads, say=say)
+        used = use_backend(net, options, engine.backend, threads=engine.threads, say=say)
         say(f"{stage.variant.name}: runs on the {used} backend")
-    return Enhancer(net, plan)
+    safer = partial(use_backend, net, options, "dygraph", threads=engine.threads)
+    return Enhancer(net, plan, safer=None if engine.backend == "dygraph" else safer, say=say)

@@ -7,12 +7,14 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from ppvsr.cli.progress import interruptible
 from ppvsr.errors import ConfigError, DataError, PpvsrError, UsageError
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
+LESS_MEMORY = "allow less with --memory, or shorten the windows with --num_frames"
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,7 +32,7 @@ def run_command(
     argv: Sequence[str] | None,
     *,
     interrupted: str = "nothing was written",
-    memory: str = "allow less with --memory, or shorten the windows with --num_frames",
+    memory: str = LESS_MEMORY,
 ) -> int:
     """Parse the arguments, run the body and return its exit code; whatever goes wrong becomes one line on stderr.
 
@@ -40,26 +42,35 @@ def run_command(
     try:
         with interruptible():
             return body(parser().parse_args(argv))
-    except PpvsrError as error:
-        return fail(name, _line(error), error.exit_code)
-    except KeyboardInterrupt:
-        return fail(name, f"interrupted; {interrupted}", INTERRUPTED)
-    except OSError as error:  # a path that cannot even be looked at
-        return fail(name, f"{error.filename or 'input or output'}: {error.strerror or error}; choose another one", 2)
-    except MemoryError:
-        return fail(name, f"out of memory: {memory}", 1)
-    except ModuleNotFoundError as error:
-        return fail(name, f"the Python package {error.name!r} is missing: pip install -r requirements.txt", 1)
-    except Exception as error:  # a bug of ours: still one line, but the traceback can be had
-        if "PPVSR_DEBUG" in os.environ:
-            traceback.print_exc()
-        first = (str(error).strip() or "no message").splitlines()[0]
-        return fail(name, f"unexpected {type(error).__name__}: {first} (PPVSR_DEBUG=1 shows where)", 1)
+    except (Exception, KeyboardInterrupt) as error:
+        return fail(name, *explain(error, interrupted=interrupted, memory=memory))
+
+
+def explain(
+    error: BaseException, *, interrupted: str = "nothing was written", memory: str = LESS_MEMORY
+) -> tuple[str, int]:
+    """Return what to tell a user of an exception, in one line, and the exit code."""
+    if isinstance(error, PpvsrError):
+        return _line(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return f"interrupted; {interrupted}", INTERRUPTED
+    if isinstance(error, OSError):  # a path that cannot even be looked at
+        return f"{error.filename or 'input or output'}: {error.strerror or error}; choose another one", 2
+    if isinstance(error, MemoryError):
+        return f"out of memory: {memory}", 1
+    if isinstance(error, ModuleNotFoundError):
+        return f"the Python package {error.name!r} is missing: pip install -r requirements.txt", 1
+    if "PPVSR_DEBUG" in os.environ:  # a bug of ours: still one line, but the traceback can be had
+        traceback.print_exception(error)
+    first = (str(error).strip() or "no message").splitlines()[0]
+    return f"unexpected {type(error).__name__}: {first} (PPVSR_DEBUG=1 shows where)", 1
 
 
 def fail(name: str, message: str, code: int) -> int:
-    """Print the line and return the exit code."""
-    print(f"{name}: {message}", file=sys.stderr)
+    """Print the line on stderr, if there is one, and return the exit code."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(f"{name}: {message}", file=sys.stderr)
     return code
 
 

@@ -6,6 +6,8 @@ import re
 from argparse import ArgumentTypeError
 from fractions import Fraction
 
+from ppvsr.video.moment import Moment
+
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -49,3 +51,18 @@ def moment(text: str) -> Fraction:
         raise ArgumentTypeError(f"{text!r} is not a time; write it like 90, 1:30 or 0:01:30.5")
     hours, minutes, seconds = match.groups(default="0")
     return 3600 * int(hours) + 60 * int(minutes) + Fraction(seconds)
+
+
+def excerpt(text: str) -> Moment:
+    """Read 10+3, 00:10+3 or 1:02:03.5+2 as a time and the seconds from there on."""
+    match = re.fullmatch(r"(.*)\+(\d+(?:\.\d+)?)", text)
+    if not match or not Fraction(match[2]):
+        raise ArgumentTypeError(f"{text!r} is not a part of a film; write it like 00:10+3, 3 seconds from there on")
+    return Moment(moment(match[1]), Fraction(match[2]))
+
+
+def decimal(text: str) -> Fraction:
+    """Read 2, 1.5 or 0.7."""
+    if not re.fullmatch(r"\d+(\.\d+)?|\.\d+", text):
+        raise ArgumentTypeError(f"{text!r} is not a number; write it like 2 or 0.7")
+    return Fraction(text)

@@ -57,11 +57,27 @@ def library(folder: Path) -> Path:
     return home / LIBRARY
 
 
+def built(folder: Path) -> tuple[list[str], Path | None]:
+    """Return the compiler's command, and the library made of `folder` if this machine has compiled it already.
+
+    Raises BuildError where it cannot be had at all.
+    """
+    if sys.platform != "linux":
+        raise BuildError(f"it is built on Linux only, not on {sys.platform}")
+    compiler = _compiler()
+    path = cache() / _key(folder, compiler) / LIBRARY
+    return compiler, path if path.is_file() else None
+
+
 def cache() -> Path:
-    """Return the folder of all compiled libraries."""
-    if given := os.environ.get(CACHE):
-        return Path(given).expanduser() / "native"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "ppvsr/native"
+    """Return the folder of all compiled libraries. Raises BuildError where nobody knows the home folder."""
+    try:
+        if given := os.environ.get(CACHE):
+            return Path(given).expanduser().absolute() / "native"
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser()
+    except RuntimeError as error:  # a user without a name, in a container
+        raise BuildError(f"this user has no home folder; name a folder by ${CACHE}") from error
+    return home.absolute() / "ppvsr/native"
 
 
 def _compiler() -> list[str]:

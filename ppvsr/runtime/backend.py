@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from paddle.nn import Layer
 from ppvsr.errors import PpvsrError
 from ppvsr.ops.deform import use_native
 from ppvsr.runtime.allocator import keep_memory
+from ppvsr.runtime.processors import available_threads
 from ppvsr.runtime.programs import NoPrograms, find_programs
 from ppvsr.runtime.steps import replace_steps, restore_steps
 
@@ -59,11 +59,3 @@ def use_backend(
         return "dygraph"
     keep_memory()
     return "compiled"
-
-
-def available_threads() -> int:
-    """Return the number of processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1

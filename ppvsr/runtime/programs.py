@@ -19,13 +19,16 @@ from paddle.nn import Layer
 
 from ppvsr.ops import native as operator
 from ppvsr.runtime.cache import PACKAGE, alone, place
+from ppvsr.runtime.places import CACHE
 from ppvsr.runtime.predictor import load
 from ppvsr.runtime.steps import Key, Run
-from ppvsr.runtime.workshop import ORDER, VERDICT, WEIGHTS, digest
+from ppvsr.runtime.verdict import read_verdict, remember_use
+from ppvsr.runtime.workshop import ORDER, VERDICT, WEIGHTS
 
 LOG = "log.txt"
 WORKSHOP = (sys.executable, "-m", "ppvsr.runtime.workshop")
 PATIENCE = 1800  # seconds after which a child hangs
+SHORTAGES = ("MemoryError", "bad_alloc", "ResourceExhausted", "No space left", "Cannot allocate memory")
 
 
 class NoPrograms(Exception):
@@ -39,72 +42,107 @@ def find_programs(
 
     native: whether they contain ppvsr's own operator, which is then loaded already.
     say: hears that it takes a while.
+    Programs that were damaged are made again.
     Raises NoPrograms when they cannot be had, or did not pass their proof now or before.
     """
-    network = f"{type(net).__module__}:{type(net).__qualname__}"
-    weights = {name: value.numpy() for name, value in net.state_dict().items()}
-    library = operator.library(operator.SOURCES).parent.name if native else None
+    order = {"network": _name(net), "options": dict(options), "native": native, "threads": threads}
     try:
-        folder = place(network, options, weights, library)
-        if not (folder / VERDICT).is_file():
-            with alone(folder) as unfinished:
-                if not (folder / VERDICT).is_file():  # another process may have been faster
-                    began = time.perf_counter()
-                    say(f"compiling the network for this machine, once: a minute or so, kept in {folder}")
-                    order = {"network": network, "options": dict(options), "native": native, "threads": threads}
-                    _order(unfinished, order, weights)
-                    _keep(unfinished, folder)
-                    say(f"compiled in {time.perf_counter() - began:.0f} s")
-        verdict = json.loads((folder / VERDICT).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NoPrograms(f"programs cannot be kept: {error}") from error
-    if "programs" not in verdict:
-        raise NoPrograms(f"{verdict.get('reason')} (remove {folder} to try again)")
-    return _load(folder, verdict["programs"], threads)
+        folder = whereabouts(net, options, native=native)
+        verdict = read_verdict(folder) or _make(folder, order, _weights(net), say)
+    except OSError as error:
+        raise NoPrograms(f"programs cannot be kept: {error}; name another folder by ${CACHE}") from error
+    if "reason" in verdict:
+        raise NoPrograms(f"{verdict['reason']} (remove {folder} to try again)")
+    remember_use(folder)
+    return {tuple(p["key"]): (_late(folder / p["file"], threads), p["several"]) for p in verdict["programs"]}
+
+
+def whereabouts(net: Layer, options: Mapping[str, Any], *, native: bool) -> Path:
+    """Return the folder of the programs of `net`, see `find_programs`; it may not exist. Raises OSError."""
+    library = operator.library(operator.SOURCES).parent.name if native else None
+    return place(_name(net), options, _weights(net), library)
+
+
+def _name(net: Layer) -> str:
+    return f"{type(net).__module__}:{type(net).__qualname__}"
+
+
+def _weights(net: Layer) -> dict[str, Any]:
+    return {name: value.numpy() for name, value in net.state_dict().items()}
+
+
+def _make(
+    folder: Path, order: Mapping[str, Any], weights: Mapping[str, Any], say: Callable[[str], Any]
+) -> dict[str, Any]:
+    """Make the programs in `folder`, unless another process does, and return their verdict."""
+    with alone(folder) as unfinished:
+        if verdict := read_verdict(folder):  # another process was faster
+            return verdict
+        began = time.perf_counter()
+        say(f"compiling the network for this machine, once: a minute or so, kept in {folder}")
+        _order(unfinished, order, weights)
+        (unfinished / WEIGHTS).unlink()
+        verdict = read_verdict(unfinished)
+        if verdict is None:
+            raise NoPrograms("the process that compiles ended without a verdict")
+        _keep(unfinished, folder)
+        say(f"compiled in {time.perf_counter() - began:.0f} s")
+        return verdict
 
 
 def _order(folder: Path, order: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
-    """Let a child process make and prove the programs in `folder`, and see to it that a verdict is there."""
+    """Let a child process make and prove the programs in `folder`; where that fails for good, the verdict says so."""
     (folder / ORDER).write_text(json.dumps(order), encoding="utf-8")
     np.savez(folder / WEIGHTS, **weights)
-    paths = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
-        "GLOG_minloglevel": "2",
-        "PYTHONWARNINGS": "ignore",
-    }
-    command = [*WORKSHOP, str(folder)]
     with open(folder / LOG, "wb") as log:
         try:
-            child = subprocess.run(
-                command, env=environment, stdout=log, stderr=subprocess.STDOUT, timeout=PATIENCE, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise NoPrograms(f"compiling took more than {PATIENCE} s") from error
-    (folder / WEIGHTS).unlink()
-    code = child.returncode
+            code = subprocess.run(
+                [*WORKSHOP, str(folder)],
+                env=_environment(),
+                cwd=folder,  # Python looks for modules where it starts, and there are none
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                timeout=PATIENCE,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return _refuse(folder, f"compiling took more than {PATIENCE} s")
     if code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):  # says nothing about the programs
         raise NoPrograms(f"the process that compiles was ended by {signal.Signals(-code).name}; is memory short?")
     if code:
-        last = (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-        reason = f"the proof crashed ({signal.Signals(-code).name})" if code < 0 else f"the proof failed: {last}"
-        (folder / VERDICT).write_text(json.dumps({"reason": reason}), encoding="utf-8")
+        text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
+        last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), f"exit code {code}")
+        if any(word in text for word in SHORTAGES):  # neither does this
+            raise NoPrograms(f"the process that compiles ran short of memory or disk: {last}")
+        _refuse(folder, f"the proof crashed ({_signal(-code)})" if code < 0 else f"the proof failed: {last}")
+
+
+def _refuse(folder: Path, reason: str) -> None:
+    (folder / VERDICT).write_text(json.dumps({"reason": reason}), encoding="utf-8")
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _environment() -> dict[str, str]:
+    """Let a child find the modules that this process found, wherever it starts."""
+    paths = [str(PACKAGE.parent), *(str(Path(path).absolute()) for path in sys.path)]
+    quiet = {"GLOG_minloglevel": "2", "PYTHONWARNINGS": "ignore"}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), **quiet}
 
 
 def _keep(unfinished: Path, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)  # incomplete: somebody removed the verdict
+    shutil.rmtree(folder, ignore_errors=True)  # damaged, or somebody removed the verdict
     try:
         unfinished.rename(folder)
     except OSError:
-        if not (folder / VERDICT).is_file():  # unless another process, where locks do not work, was faster
+        if read_verdict(folder) is None:  # unless another process, where locks do not work, was faster
             raise
-
-
-def _load(folder: Path, programs: list[dict[str, Any]], threads: int) -> dict[Key, tuple[Run, bool]]:
-    if any(digest(folder / p["file"]) != p["digest"] for p in programs):  # Paddle might crash
-        raise NoPrograms(f"{folder} is damaged; remove it to compile again")
-    return {tuple(p["key"]): (_late(folder / p["file"], threads), p["several"]) for p in programs}
 
 
 def _late(path: Path, threads: int) -> Run:

@@ -71,7 +71,7 @@ def replace_steps(net: Layer, programs: Mapping[Key, tuple[Run, bool]]) -> None:
 
 def restore_steps(net: Layer) -> None:
     """Give a network its own steps back."""
-    for layer, method in _places(net):
+    for layer, method in places(net):
         vars(layer).pop(method, None)
 
 
@@ -87,11 +87,11 @@ def replaced(net: Layer, replacement: Callable[[str, Callable[..., Any]], Callab
 
 def _replace(net: Layer, replacement: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> None:
     restore_steps(net)
-    for name, (layer, method) in zip(net.steps, _places(net), strict=True):
+    for name, (layer, method) in zip(net.steps, places(net), strict=True):
         vars(layer)[method] = replacement(name, getattr(layer, method))
 
 
-def _places(net: Layer) -> Iterator[tuple[Layer, str]]:
+def places(net: Layer) -> Iterator[tuple[Layer, str]]:
     """Yield the layer and the method of every step."""
     for name in net.steps:
         *path, method = name.split(".")

@@ -75,11 +75,15 @@ def difference(answers: Sequence[Any], expected: Sequence[Any]) -> float:
 
 
 def digest(program: Path) -> str:
-    """Return what tells the two files of a program from all others, "" where one is missing."""
+    """Return what tells the files of a program from all others, "" where there is none.
+
+    A step without parameters (a warp) has one file, all others have two.
+    """
     files = [Path(f"{program}{ending}") for ending in (".json", ".pdiparams")]
-    if not all(file.is_file() for file in files):
+    if not files[0].is_file():
         return ""
-    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
+    hashes = [hashlib.sha256(file.read_bytes()).digest() for file in files if file.is_file()]
+    return hashlib.sha256(b"".join(hashes)).hexdigest()
 
 
 def make(network: str, options: dict[str, Any]) -> Any:

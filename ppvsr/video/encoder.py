@@ -1,4 +1,4 @@
-"""Encoders of pictures: which there are, what they can do, and how they are set up."""
+"""Encoders of pictures: which there are, what they can do, how they are set up, and frames into packets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 import av
+import cv2
 
 from ppvsr.errors import UsageError
-from ppvsr.video.color import bits, encoded, set_tags
-from ppvsr.video.film import reason
-from ppvsr.video.frames import VideoInfo
+from ppvsr.video.color import FromRGB, bits, encoded, set_tags
+from ppvsr.video.film import exact, reason
+from ppvsr.video.frames import Frame, VideoInfo
 
 # What an ending means to FFmpeg, and the codec when none is asked for.
 MUXERS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm"}
@@ -31,8 +34,13 @@ DEEP = ("yuv420p10le", "p010le", "yuv422p10le", "yuv444p10le")
 ODD = {SHALLOW: ("yuv444p",), DEEP: ("yuv444p10le",)}
 ANY_SIZE = {"libvpx", "libvpx-vp9", "ffv1", "mpeg4"}
 
+# With AVX-512, x264's weighing of blocks by their future ("mbtree") looks beyond the ends of rows at widths that are no
+# multiples of 128, so that leftovers in memory decide about the film. What else such processors can do is sound.
+TRUSTED = "MMX2,SSE2Fast,LZCNT,SSSE3,SSE4.2,AVX,FMA3,BMI1,BMI2,AVX2"
+AVX512 = 256  # OpenCV's number for it (CV_CPU_AVX512_SKX), which has no name in Python
+REPEATABLE = {"x264-params": f"asm={TRUSTED}"} if cv2.checkHardwareSupport(AVX512) else {}
 # Some libraries write to the terminal on their own.
-QUIET = {"libx265": {"x265-params": "log-level=none"}}
+ALWAYS = {"libx264": REPEATABLE, "libx264rgb": REPEATABLE, "libx265": {"x265-params": "log-level=none"}}
 QUIET_ENVIRONMENT = {"libsvtav1": ("SVT_LOG", "0")}
 
 
@@ -57,7 +65,7 @@ class Encoding:
     def options(self, codec: str) -> dict[str, str]:
         """The options to open `codec` with."""
         wanted = {"crf": self.crf, "preset": self.preset}
-        return {**QUIET.get(codec, {}), **{key: str(value) for key, value in wanted.items() if value is not None}}
+        return {**ALWAYS.get(codec, {}), **{key: str(value) for key, value in wanted.items() if value is not None}}
 
 
 def check_encoder(encoding: Encoding, container: str, info: VideoInfo, size: tuple[int, int]) -> list[str]:
@@ -72,6 +80,56 @@ def check_encoder(encoding: Encoding, container: str, info: VideoInfo, size: tup
         with usage(stream):
             stream.codec_context.open()
         return list(remarks(encoding, stream, info))
+
+
+class PictureEncoder:
+    """Turns frames into packets, on the source's clock and for the kind of file that `container` names.
+
+    size: width and height.  head: what all packets have in common; two encoders' packets fit together if it is equal.
+    Raises UsageError for encoders that refuse.
+    """
+
+    def __init__(self, encoding: Encoding, container: str, info: VideoInfo, size: tuple[int, int]):
+        self._info = info
+        self._film = av.open(io.BytesIO(), "w", format=MUXERS[container])  # nothing is written there
+        self._stream = add_video(self._film, encoding, container, info, size)
+        with usage(self._stream):
+            self._stream.codec_context.open()
+        self.head = head(self._stream)
+        pix_fmt = self._stream.codec_context.pix_fmt
+        self._convert = FromRGB(pix_fmt, encoded(info.color, info.height, pix_fmt))
+        self._pts: int | None = None
+
+    def encode(self, frame: Frame) -> tuple[int, int, list[av.Packet]]:
+        """Encode one frame; returns its time and duration in ticks, and the packets that are ready."""
+        base = self._info.time_base
+        picture = self._convert(frame.image)
+        pts = round(frame.time / base)
+        self._pts = pts if self._pts is None else max(pts, self._pts + 1)
+        picture.time_base, picture.pts = base, self._pts
+        length = frame.duration or 1 / self._info.rate
+        return self._pts, round(length / base), self._stream.encode(picture)
+
+    def flush(self) -> list[av.Packet]:
+        """The packets that are left; then the encoder is done."""
+        return self._stream.encode(None)
+
+    def close(self) -> None:
+        """Let go of the encoder."""
+        self._film.close()
+
+
+def head(stream: av.VideoStream) -> dict[str, Any]:
+    """What the packets of an open encoder have in common, as JSON values."""
+    context = stream.codec_context
+    base = exact(context.time_base) or Fraction(1)
+    return {
+        "codec": context.name,
+        "size": [context.width, context.height],
+        "pix_fmt": context.pix_fmt,
+        "time_base": [base.numerator, base.denominator],
+        "extradata": (context.extradata or b"").hex(),
+    }
 
 
 def add_video(

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from ppvsr.errors import UsageError, VideoError
+from ppvsr.video.disk import sync
 from ppvsr.video.frames import Color, Frame, Image, StreamInfo, VideoInfo
-from ppvsr.video.names import check_target, partial_path
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 RATE = Fraction(25)
@@ -82,51 +82,62 @@ class ImageSource:
 
 
 class ImageWriter:
-    """Writes frames as PNG, 8 or 16 bits, into a folder that appears when the `with` block ends well.
+    """Writes frames as PNG, 8 or 16 bits, into a folder of their own: a segment of a folder of pictures.
 
-    Pictures are called like the pictures they come from, those of films 00000000.png and so on.
-    An older folder is replaced at the end; one that holds anything but PNG is refused.
+    Pictures are called like the pictures they come from; those of films are counted, and get their final names when
+    segments are joined.  frames: so far.  first, stop: where they begin and end, in ticks of the source's clock.
 
-    target: the folder.  info: of the source.  Raises UsageError for a target that cannot be written.
+    folder: will be made.  target: of the whole, for messages.  info: of the source.
     """
 
-    def __init__(self, target: Path, info: VideoInfo):
-        check_target(target, "png")
-        self.notes: list[str] = []
+    def __init__(self, folder: Path, target: Path, info: VideoInfo):
+        self._folder = folder
         self._target = target
-        self._partial = partial_path(target)
-        self._names = info.names if len(set(info.names)) == len(info.names) else ()
-        self._rate = info.rate
-        self._numbers = count()
-
-    def __enter__(self) -> ImageWriter:
-        self._partial.mkdir()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if error is None:
-                self._finish()
-        finally:
-            shutil.rmtree(self._partial, ignore_errors=True)
+        self._info = info
+        self.frames = 0
+        self.first = self.stop = 0
 
     def write(self, frame: Frame) -> None:
-        """Append one frame, (h, w, 3); raises VideoError when the disk refuses."""
-        number = next(self._numbers)
-        name = self._names[round(frame.time * self._rate)] if self._names else f"{number:08d}"
-        write_png(self._partial / f"{name}.png", frame.image)
+        """Append one frame, (h, w, 3); raises OSError when the disk refuses."""
+        if not self.frames:
+            self._folder.mkdir()
+            self.first = round(frame.time / self._info.time_base)
+        self.stop = round((frame.time + (frame.duration or 1 / self._info.rate)) / self._info.time_base)
+        names = names_in(self._info)
+        name = names[round(frame.time * self._info.rate)] if names else f"{self.frames:08d}"
+        write_png(self._folder / f"{name}.png", frame.image)
+        self.frames += 1
 
-    def _finish(self) -> None:
-        written, found = next(self._numbers), len(list(self._partial.iterdir()))
-        if not written or found != written:
-            raise VideoError(f"{self._target}: {found} of {written} frames arrived in the folder; it is not kept")
-        old = self._partial.with_suffix(".old")
-        if self._target.exists():
-            os.replace(self._target, old)
-        os.replace(self._partial, self._target)
-        shutil.rmtree(old, ignore_errors=True)
+    def finish(self) -> None:
+        """Bring the pictures to the disk and see that each frame is there."""
+        if not self.frames:
+            raise VideoError(f"{self._target}: not one frame was written")
+        files = list(self._folder.iterdir())
+        if len(files) != self.frames:
+            raise VideoError(f"{self._target}: {len(files)} of {self.frames} frames arrived in the folder")
+        for each in [*files, self._folder]:
+            sync(each)
+
+    def close(self) -> None:
+        """Do nothing; there is nothing open."""
+
+
+def join_images(folder: Path, segments: Sequence[Path], info: VideoInfo) -> None:
+    """Make a folder of the pictures of these segments, in this order; they stay where they are, too. Raises OSError."""
+    numbers = count()
+    folder.mkdir()
+    for segment in segments:
+        for file in sorted(segment.iterdir()):
+            name = file.name if names_in(info) else f"{next(numbers):08d}.png"
+            try:
+                os.link(file, folder / name)
+            except (OSError, AttributeError):  # a file system that cannot give a file two names
+                shutil.copyfile(file, folder / name)
+
+
+def names_in(info: VideoInfo) -> tuple[str, ...]:
+    """What to call the pictures, by number; empty when they have no names of their own, or the same ones."""
+    return info.names if len(set(info.names)) == len(info.names) else ()
 
 
 def find_images(path: Path) -> list[Path]:
@@ -206,9 +217,5 @@ def to_depth(image: Image, bits: int) -> Image:
 
 
 def write_png(path: Path, image: Image) -> None:
-    """Write RGB as PNG; raises VideoError when that fails."""
-    data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
-    try:
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise VideoError(f"{path}: cannot be written: {error.strerror}") from error
+    """Write RGB as PNG; raises OSError."""
+    path.write_bytes(cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())

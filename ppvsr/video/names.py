@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -11,6 +12,9 @@ from ppvsr.video.encoder import MUXERS
 
 # Characters of a name that leave room for more, whatever the script.
 LONGEST = 60
+# What file systems take for a name.
+MOST_BYTES = 255
+WORK = ".ppvsr"
 
 
 def target_path(source: Path, output: Path, variants: list[str], container: str) -> Path:
@@ -43,6 +47,14 @@ def stem_of(source: Path) -> str:
 def partial_path(target: Path) -> Path:
     """A hidden name beside the target for what is not complete yet."""
     return target.with_name(f".{target.name[:LONGEST]}.{os.getpid()}.part")
+
+
+def work_path(target: Path) -> Path:
+    """The folder in which the work for a target goes on: what is finished of it, to go on with."""
+    name = target.name
+    if len(os.fsencode(name)) + len(WORK) > MOST_BYTES:
+        name = f"{name[:LONGEST]}.{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}"
+    return target.with_name(name + WORK)
 
 
 def check_target(target: Path, container: str, *, make_folder: bool = True) -> None:

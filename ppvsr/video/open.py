@@ -9,9 +9,9 @@ from pathlib import Path
 from ppvsr.errors import UsageError
 from ppvsr.video.encoder import Encoding
 from ppvsr.video.frames import FrameSink, FrameSource, VideoInfo
-from ppvsr.video.images import ImageSource, ImageWriter, find_images, is_image, match_images
+from ppvsr.video.images import ImageSource, find_images, is_image, match_images
 from ppvsr.video.reader import FilmSource
-from ppvsr.video.writer import FilmWriter
+from ppvsr.video.sink import OneSitting
 
 
 def open_source(
@@ -35,10 +35,11 @@ def open_source(
 
 
 def open_sink(target: Path, info: VideoInfo, *, container: str, encoding: Encoding | None = None) -> FrameSink:
-    """Open the result of a source with `info` for writing: a film, or a folder of images (container "png")."""
-    if container == "png":
-        return ImageWriter(target, info)
-    return FilmWriter(target, info, container=container, encoding=encoding)
+    """Open the result of a source with `info` for writing in one go: a film, or a folder of images (container "png").
+
+    `ppvsr.video.work.open_work` is for work that can be gone on with.
+    """
+    return OneSitting(target, info, container=container, encoding=encoding or Encoding())
 
 
 def probe(path: str | Path) -> VideoInfo:

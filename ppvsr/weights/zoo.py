@@ -13,6 +13,7 @@ from typing import Any
 from ppvsr.errors import UsageError
 
 PADDLEGAN = "https://paddlegan.bj.bcebos.com/models/"
+MB = 2**20
 MMAGIC = "https://download.openmmlab.com/mmediting/restorers/"
 REDS_BI, VIMEO_BD = "REDS4, bicubic, RGB", "Vimeo-90K-T, blur, Y"
 UDM10_BD, VID4_BD = "UDM10, blur, Y", "Vid4, blur, Y"
@@ -45,8 +46,9 @@ class Variant:
     arch: its name in YAML files, None for what needs no network. published: test set → (PSNR in dB, SSIM).
     parameters: how many numbers are trained.
     window, overlap: frames at once, and frames of context on either side of a window (benchmarks/seams.py).
-    memory: bytes that a pass needs at its peak, for each low-resolution pixel of each frame, and for each pixel once
-    (benchmarks/memory.py).
+    memory: bytes that a pass needs at its peak: for each low-resolution pixel of each frame, for each pixel once, and
+    whatever the size; then what a stream carries on, for each pixel and frame of look-ahead and once more for each
+    pixel (benchmarks/memory.py).
     """
 
     name: str
@@ -60,7 +62,7 @@ class Variant:
     licence: str = "Apache-2.0"
     window: int = 20
     overlap: int = 5
-    memory: tuple[float, float] = (0.0, 0.0)
+    memory: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
 
     def pick(self, weights: str | None = None) -> Weights:
         """Return the row with the name `weights`, by default the first. Raises UsageError when there is none."""
@@ -93,7 +95,7 @@ _ROWS = (
         arch="MSVSR",
         paper="https://arxiv.org/abs/2112.02828",
         parameters=1_453_607,
-        memory=(2935, 19604),
+        memory=(2935, 19604, 330 * MB, 284),
         published={
             REDS_BI: (31.2535, 0.8884),
             VIMEO_BD: (37.54, 0.9499),
@@ -121,7 +123,7 @@ _ROWS = (
         arch="MSVSR",
         paper="https://arxiv.org/abs/2112.02828",
         parameters=7_417_197,
-        memory=(4955, 44700),
+        memory=(4955, 44700, 360 * MB, 540),
         options={
             "mid_channels": 64,
             "num_init_blocks": 5,
@@ -148,7 +150,7 @@ _ROWS = (
         arch="MSVSR",
         paper="https://arxiv.org/abs/2112.02828",
         parameters=456_827,
-        memory=(1839, 13362),
+        memory=(1950, 15000, 320 * MB, 156),
         options={
             "mid_channels": 16,
             "num_init_blocks": 1,
@@ -165,7 +167,7 @@ _ROWS = (
         arch="BasicVSRNet",
         paper="https://arxiv.org/abs/2012.02181",
         parameters=6_291_311,
-        memory=(1413, 46858),
+        memory=(1413, 46858, 350 * MB, 142),
         options={"mid_channels": 64, "num_blocks": 30},
         published={REDS_BI: (31.4325, 0.8913)},
         weights=(
@@ -196,7 +198,7 @@ _ROWS = (
         arch="IconVSR",
         paper="https://arxiv.org/abs/2012.02181",
         parameters=8_694_991,
-        memory=(1215, 52600),
+        memory=(1215, 52600, 360 * MB, 0),
         options={"mid_channels": 64, "num_blocks": 30},
         published={REDS_BI: (31.6882, 0.8950)},
         weights=(
@@ -213,7 +215,7 @@ _ROWS = (
         arch="BasicVSRPlusPlus",
         paper="https://arxiv.org/abs/2104.13371",
         parameters=7_322_927,
-        memory=(1860, 52367),
+        memory=(1860, 52367, 360 * MB, 662),
         options={"mid_channels": 64, "num_blocks": 7, "is_low_res_input": True},
         published={REDS_BI: (32.4018, 0.9071)},
         weights=(

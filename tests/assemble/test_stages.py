@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from ppvsr.assemble.stages import Cut, choose_stages, make_enhancer, plan_stage
+from ppvsr.assemble.stages import Cut, Engine, choose_stages, make_enhancer, plan_stage
 from ppvsr.errors import PpvsrError, UsageError
 from ppvsr.framework import use_device
 from ppvsr.video.frames import Frame
@@ -18,8 +18,8 @@ def test_tiles_show_no_seam():
     use_device("cpu")
     (stage,) = choose_stages("PPMSVSR", None)
     frame = Frame(np.random.default_rng(0).integers(0, 256, (130, 260, 3), dtype=np.uint8), Fraction(0))
-    plans = [plan_stage(stage, 130, 260, Cut(num_frames=1, memory=size * MB)) for size in (4000, 800)]
-    assert [plan.count for plan, _ in plans] == [1, 4]
+    plans = [plan_stage(stage, 130, 260, Cut(num_frames=1, memory=size * MB)) for size in (4000, 900)]
+    assert [plan.count for plan, _ in plans] == [1, 3]
     (whole,), (tiled,) = (make_enhancer(stage, *plan)([frame]) for plan in plans)
     assert np.array_equal(whole.image, tiled.image)
 
@@ -37,6 +37,52 @@ def test_windows_are_chosen_by_the_variant_or_the_user(variant, cut, window, ove
     (stage,) = choose_stages(variant, None)
     plan, _ = plan_stage(stage, 90, 160, cut)
     assert (plan.window, plan.overlap) == (window, overlap)
+
+
+@pytest.mark.parametrize(
+    ("variant", "cut", "streaming"),
+    [
+        ("PPMSVSR", Cut(), True),
+        ("PPMSVSR", Cut(streaming=False), False),
+        ("PPMSVSR", Cut(overlap=0), False),
+        ("Bicubic", Cut(), False),
+    ],
+)
+def test_networks_stream_where_they_can_and_may(variant, cut, streaming):
+    (stage,) = choose_stages(variant, None)
+    assert plan_stage(stage, 90, 160, cut)[0].streaming is streaming
+
+
+def test_windows_that_nobody_asked_for_become_shorter_when_memory_is_short():
+    (stage,) = choose_stages("PPMSVSR", None)
+    short = plan_stage(stage, 90, 160, Cut(memory=1000 * MB))[0]
+    assert (short.count, short.overlap, short.wanted) == (1, 2, (20, 2)) and 7 <= short.window < 20
+    assert short.peak <= 1000 * MB
+    assert plan_stage(stage, 90, 160, Cut(num_frames=7))[0].wanted is None
+    with pytest.raises(PpvsrError, match=r"160x90 in windows of 20 frames needs about .*shorten the windows"):
+        plan_stage(stage, 90, 160, Cut(num_frames=20, memory=600 * MB))
+    with pytest.raises(PpvsrError, match=r"160x90 in windows of 5 frames needs about .*: allow more"):
+        plan_stage(stage, 90, 160, Cut(memory=450 * MB))
+
+
+def test_what_a_backend_spoils_is_computed_again_on_dygraph(monkeypatch):
+    use_device("cpu")
+    (stage,) = choose_stages("PPMSVSR", None)
+    used, said = [], []
+
+    def use_backend(net, options, backend, **_):
+        used.append(backend)
+        own = type(net).reconstruct
+        spoilt = {"auto": lambda *x: own(net, *x) * float("nan"), "dygraph": lambda *x: own(net, *x)}
+        net.reconstruct = spoilt[backend]
+        return backend
+
+    monkeypatch.setattr("ppvsr.runtime.backend.use_backend", use_backend)
+    frame = Frame(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8), Fraction(3, 2))
+    planned = plan_stage(stage, 64, 64, Cut())
+    (result,) = make_enhancer(stage, *planned, Engine(), said.append)([frame])
+    assert used == ["auto", "dygraph"] and result.image.std() > 10
+    assert said[1].startswith("the frame at 1.500 s became a picture that is not finite; it is computed again")
 
 
 def test_more_bits_take_more_memory():

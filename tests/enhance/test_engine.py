@@ -1,35 +1,15 @@
-"""Whatever the plan, the engine returns every frame once, whole and untouched by padding, windows and tiles."""
-
-from fractions import Fraction
+"""Whatever the plan, the engine returns every frame once, whole and untouched by padding, blocks and tiles."""
 
 import numpy as np
 import paddle
 import pytest
 
 from ppvsr.enhance.engine import Enhancer
-from ppvsr.enhance.plan import Limits, Plan
-from ppvsr.video.frames import Frame
+from ppvsr.enhance.plan import Limits
+from tests.enhance.pictures import Repeater, enlarged, film, nearest, plan
 
 
-def nearest(lq):
-    """A network whose answer is known: every pixel repeated four times in both directions."""
-    return (lq.repeat_interleave(4, 3).repeat_interleave(4, 4),)
-
-
-def film(count, height, width, dtype=np.uint8):
-    rng = np.random.default_rng(0)
-    top = np.iinfo(dtype).max
-    for i in range(count):
-        image = rng.integers(0, top, (height, width, 3), dtype=dtype, endpoint=True)
-        yield Frame(image, Fraction(i, 25), Fraction(1, 25))
-
-
-def plan(height, width, *, window=5, overlap=1, tile=None, limits=None):
-    limits = limits or Limits()
-    tile = tile or (limits.padded(height), limits.padded(width))
-    return Plan(height, width, limits, window, overlap, tile, 0)
-
-
+@pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize(
     ("count", "size", "options"),
@@ -39,16 +19,17 @@ def plan(height, width, *, window=5, overlap=1, tile=None, limits=None):
         (7, (1, 1), {"limits": Limits(min_size=64)}),
         (3, (61, 67), {"limits": Limits(min_size=64, size_multiple=4)}),
         (4, (100, 170), {"tile": (100, 96)}),
-        (4, (103, 171), {"tile": (80, 96), "limits": Limits(size_multiple=4)}),
+        (9, (103, 171), {"tile": (80, 96), "limits": Limits(size_multiple=4)}),
     ],
 )
-def test_frames_come_back_whole_and_in_order(count, size, options, dtype):
+def test_frames_come_back_whole_and_in_order(count, size, options, dtype, streaming):
     source = list(film(count, *size, dtype))
-    result = list(Enhancer(nearest, plan(*size, **options))(iter(source)))
+    net = Repeater() if streaming else nearest
+    result = list(Enhancer(net, plan(*size, streaming=streaming, **options))(iter(source)))
     assert [frame.time for frame in result] == [frame.time for frame in source]
     for frame, big in zip(source, result, strict=True):
         assert big.image.dtype == dtype
-        assert np.array_equal(big.image, frame.image.repeat(4, 0).repeat(4, 1))
+        assert np.array_equal(big.image, enlarged(frame.image))
 
 
 def test_values_outside_the_range_are_clipped():
@@ -68,9 +49,14 @@ def test_the_last_output_is_the_answer():
     assert np.array_equal(big.image[::4, ::4], source.image)
 
 
-def test_no_more_than_a_window_is_read_ahead():
+@pytest.mark.parametrize("streaming", [False, True])
+def test_no_more_than_a_window_is_read_ahead(streaming):
     read = []
     stream = (read.append(i) or frame for i, frame in enumerate(film(50, 8, 8)))
-    frames = Enhancer(nearest, plan(8, 8, window=6, overlap=2))(stream)
+    net = Repeater() if streaming else nearest
+    frames = Enhancer(net, plan(8, 8, window=6, overlap=2, streaming=streaming))(stream)
     next(frames)
     assert len(read) == 7
+    for count in range(2, 40):
+        next(frames)
+        assert len(read) <= count + 6

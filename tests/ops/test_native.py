@@ -331,6 +331,33 @@ def test_a_library_is_compiled_once(sources, tmp_path):
     assert sorted(path.name for path in first.parent.iterdir()) == ["compile.log", "library.so"]
 
 
+def test_one_can_ask_without_compiling(sources, tmp_path):
+    compiler, path = native_cache.built(sources)
+    assert compiler == [str(tmp_path / "fake")] and path is None and not (tmp_path / "cache").exists()
+    assert native_cache.built(sources)[1] is None
+    made = native_cache.library(sources)
+    assert native_cache.built(sources) == (compiler, made)
+
+
+def test_asking_fails_where_compiling_would(sources, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(native_cache.BuildError, match=r"no C\+\+ compiler .no-such-compiler. was found"):
+        native_cache.built(sources)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(native_cache.BuildError, match="on Linux only, not on darwin"):
+        native_cache.built(sources)
+
+
+def test_a_user_without_a_home_is_told_what_to_do(lost, monkeypatch):
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("PPVSR_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pathlib.Path.home", nobody)
+    assert "no home folder; name a folder by $PPVSR_CACHE" in lost()
+
+
 def test_of_two_at_once_one_waits(sources, tmp_path):
     home = native_cache.cache() / native_cache._key(sources, native_cache._compiler())
     home.parent.mkdir(parents=True)

@@ -1,5 +1,6 @@
 """Compiled networks: proved by a child process, kept, and left alone where anything is wrong."""
 
+import os
 import signal
 import sys
 
@@ -20,6 +21,8 @@ PAYS_NO_ATTENTION = "import sys; sys.exit()"
 CRASHES = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
 FAILS = "raise ValueError('no such operator')"
 IS_KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+RUNS_SHORT = "raise MemoryError"
+IS_STUCK = "import time; time.sleep(60)"
 DIFFERS = "import sys, pathlib; pathlib.Path(sys.argv[1], 'verdict.json').write_text('{\"reason\": \"it differs\"}')"
 
 
@@ -76,11 +79,14 @@ def test_compiled_equals_dygraph_and_the_second_start_needs_no_child(name, opera
         (CRASHES, "the proof crashed .SIGSEGV"),
         (FAILS, "no such operator"),
         (DIFFERS, "it differs"),
-        (PAYS_NO_ATTENTION, "No such file"),
+        (PAYS_NO_ATTENTION, "ended without a verdict"),
+        (RUNS_SHORT, "short of memory or disk: MemoryError"),
+        (IS_STUCK, "took more than 0.5 s"),
     ],
 )
 def test_without_a_proof_dygraph_runs_and_says_why(code, reason, msvsr, monkeypatch):
     monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", code))
+    monkeypatch.setattr(programs, "PATIENCE", 0.5 if code == IS_STUCK else 60)
     said = []
     assert use_backend(msvsr, OPTIONS, say=said.append) == "dygraph"
     assert said[-1].startswith("not compiled, which costs speed only: ") and not vars(msvsr).get("propagate")
@@ -96,29 +102,114 @@ def test_a_verdict_against_is_kept_too(msvsr, monkeypatch):
         use_backend(msvsr, OPTIONS, "compiled")
 
 
-def test_a_child_that_somebody_ended_has_proved_nothing(msvsr, monkeypatch, tmp_path):
-    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", IS_KILLED))
-    with pytest.raises(PpvsrError, match=f"ended by {signal.SIGKILL.name}; is memory short"):
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(IS_KILLED, f"ended by {signal.SIGKILL.name}; is memory short"), (RUNS_SHORT, "short of memory")],
+)
+def test_a_child_that_was_ended_or_starved_has_proved_nothing(code, reason, msvsr, monkeypatch, tmp_path):
+    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", code))
+    with pytest.raises(PpvsrError, match=reason):
         use_backend(msvsr, OPTIONS, "compiled")
     assert not list(tmp_path.glob(f"**/{VERDICT}")) and not list(tmp_path.glob("*.part"))
 
 
-def test_a_damaged_program_is_not_loaded(msvsr, monkeypatch, tmp_path):
-    code = (
-        "import sys, pathlib, json; from ppvsr.runtime.workshop import digest; home = pathlib.Path(sys.argv[1]);"
-        "[(home / f'0.{end}').write_text('{}') for end in ('json', 'pdiparams')];"
-        "program = {'key': ['propagate'], 'file': '0', 'digest': digest(home / '0'), 'several': False};"
-        "(home / 'verdict.json').write_text(json.dumps({'programs': [program]}))"
-    )
-    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", code))
-    loaded = []
+MAKES_ONE = """
+import sys, pathlib, json
+from ppvsr.runtime.workshop import digest
+home = pathlib.Path(sys.argv[1])
+assert pathlib.Path.cwd() == home and sys.path[0] == ""
+[(home / f"0.{end}").write_text("{}") for end in ("json", "pdiparams")]
+program = {"key": ["propagate"], "file": "0", "digest": digest(home / "0"), "several": False}
+(home / "verdict.json").write_text(json.dumps({"programs": [program]}))
+"""
+DAMAGE = {
+    "a program": ("0.json", "[]"),
+    "a lost program": ("0.pdiparams", None),
+    "a verdict that was not written to its end": ("verdict.json", ""),
+    "a verdict of another kind": ("verdict.json", "[]"),
+    "programs of another kind": ("verdict.json", '{"programs": {"a": 1}}'),
+    "no programs": ("verdict.json", '{"programs": []}'),
+    "a program of another kind": ("verdict.json", '{"programs": [1]}'),
+    "a program elsewhere": (
+        "verdict.json",
+        '{"programs": [{"key": ["a"], "file": "../0", "digest": "", "several": false}]}',
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_is_damaged_is_not_loaded_but_made_again(damage, msvsr, monkeypatch, tmp_path):
+    name, text = DAMAGE[damage]
+    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", MAKES_ONE))
+    loaded, said = [], []
     monkeypatch.setattr(programs, "load", lambda path, threads: loaded.append(path.name))
     assert use_backend(msvsr, OPTIONS) == "compiled"
-    (program,) = tmp_path.glob("*/0.json")
-    program.write_text("[]")
-    with pytest.raises(PpvsrError, match="is damaged; remove it"):
-        use_backend(msvsr, OPTIONS, "compiled")
-    assert not loaded
+    (place,) = tmp_path.glob("*/")
+    sound = (place / name).read_text()
+    (place / name).unlink()
+    if text is not None:
+        (place / name).write_text(text)
+    assert use_backend(msvsr, OPTIONS, say=said.append) == "compiled"
+    assert said[0].startswith("compiling the network") and (place / name).read_text() == sound
+    assert not loaded, "programs are loaded when they first run"
+
+
+def test_a_step_without_parameters_is_a_program_too(msvsr, monkeypatch):
+    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", MAKES_ONE.replace(', "pdiparams")', ",)")))
+    assert use_backend(msvsr, OPTIONS, "compiled") == "compiled"
+    without_children(monkeypatch)
+    assert use_backend(msvsr, OPTIONS, "compiled") == "compiled"
+
+
+def test_a_cache_that_can_only_be_read_serves(msvsr, monkeypatch, tmp_path):
+    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", MAKES_ONE))
+    assert use_backend(msvsr, OPTIONS) == "compiled"
+
+    def refuse(*_, **__):
+        raise OSError(30, "Read-only file system")
+
+    for name in ("os.utime", "pathlib.Path.mkdir", "tempfile.mkdtemp"):
+        monkeypatch.setattr(name, refuse)
+    assert use_backend(msvsr, OPTIONS, "compiled") == "compiled"
+
+
+def test_use_is_remembered(msvsr, monkeypatch, tmp_path):
+    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", MAKES_ONE))
+    use_backend(msvsr, OPTIONS)
+    (verdict,) = tmp_path.glob(f"*/{VERDICT}")
+    os.utime(verdict, (0, 0))
+    use_backend(msvsr, OPTIONS)
+    assert verdict.stat().st_mtime > 1e9
+
+
+def test_what_a_killed_process_left_is_removed_and_its_child_writes_into_nothing(tmp_path):
+    left, other = tmp_path / "A-0.old.part", tmp_path / "B-0.old.part"
+    for folder in (left, other):
+        folder.mkdir()
+    with cache.alone(tmp_path / "A-0") as unfinished:
+        assert unfinished != left and not left.exists() and other.exists() and unfinished.is_dir()
+    assert not unfinished.exists()
+
+
+def test_a_lock_that_was_tidied_up_while_one_waited_is_taken_anew(tmp_path, monkeypatch):
+    taken = []
+
+    def flock(file):
+        taken.append(file)
+        if len(taken) == 1:  # upkeep had it, and removed it
+            (tmp_path / "A-0.lock").unlink()
+        return True
+
+    monkeypatch.setattr(cache, "_flock", flock)
+    with cache.alone(tmp_path / "A-0"):
+        assert len(taken) == 2 and (tmp_path / "A-0.lock").exists()
+
+
+def test_modules_that_lie_where_the_user_stands_are_not_the_child_s(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["relative", *sys.path])
+    paths = programs._environment()["PYTHONPATH"].split(os.pathsep)
+    assert paths[0] == str(cache.PACKAGE.parent) and str(tmp_path / "relative") in paths and "" not in paths
 
 
 def test_other_options_than_those_of_the_network_are_noticed():
@@ -137,7 +228,7 @@ def test_a_cache_that_cannot_be_written_costs_speed_only(msvsr, monkeypatch, tmp
     monkeypatch.setattr(cache, "home", lambda: tmp_path / "file")
     said = []
     assert use_backend(msvsr, OPTIONS, say=said.append) == "dygraph"
-    assert "programs cannot be kept" in said[-1]
+    assert "programs cannot be kept" in said[-1] and "name another folder by $PPVSR_CACHE" in said[-1]
 
 
 def test_every_fact_has_programs_of_its_own(tmp_path):

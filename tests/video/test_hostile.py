@@ -103,7 +103,7 @@ CASES = {
     "20000x20 pixels": (film("a.mkv", codec="ffv1", size=(20000, 20)), 2, "80000x80: the encoder refuses"),
     "one frame": (film("a.mp4", times=1), 0, 1),
     "no duration": (no_duration, 0, 3),
-    "a directory": (directory, 2, "holds no images"),
+    "a directory": (directory, 2, "holds no films and no images"),
     "a fifo": (fifo, 2, "is not a file"),
     "a list of files": (leads_to_a_fifo(b"ffconcat version 1.0\nfile pipe.ts\n"), 1, "is a list of films, not a film"),
     "a playlist": (leads_to_a_fifo(b"\xef\xbb\xbf" + HLS), 1, "is a list of films, not a film"),

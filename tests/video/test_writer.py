@@ -3,6 +3,7 @@
 import os
 import time
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -15,6 +16,7 @@ from ppvsr.video.encoder import Encoding, check_encoder
 from ppvsr.video.frames import Frame
 from ppvsr.video.names import check_target, partial_path, target_path
 from ppvsr.video.open import open_sink, open_source, probe
+from ppvsr.video.segments import read_packets
 from tests.video.films import Sound, make_film, patches
 
 
@@ -75,14 +77,14 @@ def test_an_older_folder_is_replaced_and_other_files_are_safe(film, tmp_path):
 
 def test_frames_that_do_not_arrive_are_noticed(film, tmp_path, monkeypatch):
     target = tmp_path / "result.mp4"
+    monkeypatch.setattr("ppvsr.video.writer.read_packets", lambda path: islice(read_packets(path), 5))
     with (
         pytest.raises(VideoError, match=r"result.mp4: 5 of 6 frames arrived in the file; it is not kept"),
         open_sink(target, probe(film), container="mp4") as sink,
     ):
-        for frame in frames():
+        for frame in frames(6):
             sink.write(frame)
-        sink._written += 1
-    assert not target.exists()
+    assert os.listdir(tmp_path) == ["in"]
 
 
 def test_unwritable_targets_are_refused_before_the_work(film, tmp_path):
@@ -97,12 +99,11 @@ def test_unwritable_targets_are_refused_before_the_work(film, tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_told(film, tmp_path):
     target = tmp_path / "out" / "full.mp4"
-    target.parent.mkdir()
-    partial_path(target).symlink_to("/dev/full")
     with (
-        pytest.raises(VideoError, match=r"full\.mp4: cannot be written: No space left on device"),
+        pytest.raises(VideoError, match=r"full\.mp4: cannot be written: No space left on device$"),
         open_sink(target, probe(film), container="mp4") as sink,
     ):
+        (partial_path(target) / ".000000.part").symlink_to("/dev/full")
         for frame in frames():
             sink.write(frame)
     assert list(target.parent.iterdir()) == [] and Path("/dev/full").exists()

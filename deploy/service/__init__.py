@@ -1,0 +1,1 @@
+"""An HTTP service around `ppvsr.enhance_video`: see deploy/README.md."""

@@ -1,0 +1,245 @@
+"""Work on a film that can be stopped at any moment and gone on with: finished segments beside the target."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+
+from ppvsr.errors import UsageError, VideoError
+from ppvsr.video.disk import measure, remove, sync
+from ppvsr.video.encoder import Encoding
+from ppvsr.video.film import reason
+from ppvsr.video.frames import Frame, VideoInfo
+from ppvsr.video.images import ImageWriter, join_images
+from ppvsr.video.ledger import NAME, Entry, Ledger, differences, read_ledger
+from ppvsr.video.names import check_target, work_path
+from ppvsr.video.segments import SegmentWriter
+from ppvsr.video.workplace import abandon, occupied, tidy
+from ppvsr.video.writer import FilmWriter
+
+
+@contextmanager
+def open_work(
+    path: Path,
+    info: VideoInfo,
+    *,
+    container: str,
+    encoding: Encoding | None = None,
+    identity: Mapping[str, Any],
+    overwrite: bool = False,
+) -> Iterator[Work]:
+    """Begin the work for `path`, or go on with what an earlier run left in `<path>.ppvsr`; use it in `with`.
+
+    path: the film, or the folder of pictures (container "png").  info: of the source.  identity: JSON values, nested at
+    will, of everything that decides about the pictures; messages show the keys joined by dots.  overwrite: begin anew.
+
+    When the block ends without `publish`, finished segments stay; without any, nothing stays.
+    Raises UsageError for targets that cannot be written, for work that was begun with another identity, is damaged or
+    goes on in another process; VideoError when the disk refuses.
+    """
+    check_target(path, container)
+    with working_in(work_path(path), path, info, container, encoding or Encoding(), identity, overwrite) as work:
+        yield work
+
+
+@contextmanager
+def working_in(
+    folder: Path,
+    path: Path,
+    info: VideoInfo,
+    container: str,
+    encoding: Encoding,
+    identity: Mapping[str, Any],
+    overwrite: bool,
+) -> Iterator[Work]:
+    """Like `open_work`, in a folder of any name."""
+    with occupied(folder):
+        keep = False
+        try:
+            with speaking(path):
+                keep = holds_segments(folder)
+                ledger = begin(folder, Ledger.of(identity), overwrite)
+            work = Work(folder, ledger, path, info, container, encoding)
+            try:
+                yield work
+            finally:
+                keep = bool(work.finished)
+        finally:
+            if not keep:
+                abandon(folder)
+
+
+@contextmanager
+def speaking(path: Path, finished: int = 0) -> Iterator[None]:
+    """Turn what the disk or FFmpeg refuses into a line about `path`."""
+    rest = f"; {finished} finished frames are kept, the same command goes on from there" if finished else ""
+    try:
+        yield
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(f"{path}: cannot be written: {reason(error)}{rest}") from error
+
+
+def begin(folder: Path, wanted: Ledger, overwrite: bool) -> Ledger:
+    """The ledger to go on with, on the disk; whatever it does not vouch for is removed."""
+    found = None if overwrite else read_ledger(folder)
+    if found is not None and found.entries and found.identity != wanted.identity:
+        differ = differences(wanted.identity, found.identity)
+        raise UsageError(f"{folder}: was begun with other settings ({differ}); --overwrite starts anew")
+    if found is not None and found.identity == wanted.identity:
+        wanted.entries = {each.number: each for each in found.entries.values() if is_whole(folder, each)}
+    if found is None or found != wanted:
+        wanted.write(folder)
+    tidy(folder, {NAME, *map(name_of, wanted.entries)})
+    return wanted
+
+
+def is_whole(folder: Path, entry: Entry) -> bool:
+    """Whether a segment's file is what was written."""
+    try:
+        return measure(folder / name_of(entry.number)) == (entry.size, entry.digest)
+    except OSError:
+        return False
+
+
+def holds_segments(folder: Path) -> bool:
+    """Whether there is work to go on with, or somebody else's."""
+    try:
+        ledger = read_ledger(folder)
+    except UsageError:
+        return True
+    return ledger is not None and bool(ledger.entries)
+
+
+def name_of(number: int) -> str:
+    """The file, or the folder, of a segment."""
+    return f"{number:06d}"
+
+
+class Work:
+    """A film being made, segment by segment; `open_work` opens it.
+
+    notes: after `publish`, what could not be kept.
+    """
+
+    def __init__(self, folder: Path, ledger: Ledger, path: Path, info: VideoInfo, container: str, encoding: Encoding):
+        self._folder = folder
+        self._ledger = ledger
+        self._path = path
+        self._info = info
+        self._container = container
+        self._encoding = encoding
+        self.notes: list[str] = []
+
+    @property
+    def finished(self) -> int:
+        """How many frames lie in finished segments."""
+        return sum(each.frames for each in self._ledger.entries.values())
+
+    def has(self, number: int) -> bool:
+        """Whether a segment is finished."""
+        return number in self._ledger.entries
+
+    @contextmanager
+    def segment(self, number: int) -> Iterator[Segment]:
+        """Give a sink for the frames of segment `number`; when the block ends well they are finished, on the disk.
+
+        When it does not, nothing of this segment is left.  Raises UsageError for encoders that refuse, VideoError when
+        the disk does, or when not every frame arrived.
+        """
+        unfinished, final = self._folder / f".{name_of(number)}.part", self._folder / name_of(number)
+        segment = Segment(self, self._writer(unfinished))
+        try:
+            try:
+                yield segment
+                with self.speaking():
+                    segment.writer.finish()
+            finally:
+                segment.writer.close()
+            with self.speaking():
+                self._enter(number, segment.writer, unfinished, final)
+        finally:
+            remove(unfinished)
+
+    def publish(self) -> None:
+        """Make the film, or the folder, of the finished segments, give it its name, and remove the work.
+
+        Raises VideoError when there are no segments, when the disk refuses, and when the result lacks a frame; an older
+        result stays then, and so do the segments.
+        """
+        segments = [self._folder / name_of(number) for number in range(len(self._ledger.entries))]
+        if not segments:
+            raise VideoError(f"{self._path}: not one frame was written")
+        if missing := [int(each.name) for each in segments if not self.has(int(each.name))]:
+            raise VideoError(f"{self._path}: segment {missing[0]} is missing")
+        result = self._folder / "result.part"
+        try:
+            with self.speaking():
+                remove(result)
+                if self._container == "png":
+                    join_images(result, segments, self._info)
+                else:
+                    film = FilmWriter(
+                        result, self._path, self._info, container=self._container, encoding=self._encoding
+                    )
+                    film.join(segments)
+                    self.notes += film.notes
+                self._put(result)
+        finally:
+            remove(result)
+        self._ledger = Ledger(self._ledger.identity)
+
+    def speaking(self) -> AbstractContextManager[None]:
+        """Say what the disk or FFmpeg refused, and what is left."""
+        return speaking(self._path, self.finished)
+
+    def _writer(self, path: Path) -> SegmentWriter | ImageWriter:
+        if self._container == "png":
+            return ImageWriter(path, self._path, self._info)
+        return SegmentWriter(path, self._path, self._info, container=self._container, encoding=self._encoding)
+
+    def _enter(self, number: int, writer: SegmentWriter | ImageWriter, unfinished: Path, final: Path) -> None:
+        """Give a complete segment its name, then let the ledger vouch for it."""
+        size, digest = measure(unfinished)
+        entry = Entry(number, writer.frames, writer.first, writer.stop, size, digest)
+        remove(final)
+        os.replace(unfinished, final)
+        ledger = self._ledger.with_entry(entry)
+        try:
+            ledger.write(self._folder)
+        except BaseException:
+            remove(final)  # makes room on a full disk
+            raise
+        self._ledger = ledger
+
+    def _put(self, result: Path) -> None:
+        """Let a complete result take the target's name."""
+        sync(result)
+        old = self._folder / "old"
+        if self._container == "png" and self._path.exists():  # a folder takes the name of an empty one only
+            os.replace(self._path, old)
+        try:
+            os.replace(result, self._path)
+        except BaseException:
+            if old.exists():
+                os.replace(old, self._path)
+            raise
+        remove(old)
+        sync(self._path.parent)
+
+
+class Segment:
+    """Takes the frames of one segment."""
+
+    def __init__(self, work: Work, writer: SegmentWriter | ImageWriter):
+        self._work = work
+        self.writer = writer
+
+    def write(self, frame: Frame) -> None:
+        """Append one frame, (h, w, 3) of the first one's size; times must increase. Raises VideoError."""
+        with self._work.speaking():
+            self.writer.write(frame)
