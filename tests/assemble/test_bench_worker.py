@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from ppvsr.assemble import bench_worker
 from ppvsr.assemble.bench_worker import clip, main, make, weights_of
 from ppvsr.assemble.stages import Engine
 from ppvsr.weights.zoo import VARIANTS
