@@ -26,6 +26,7 @@ class Process:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._leaving = False
 
     @classmethod
     async def start(cls) -> Process:
@@ -50,8 +51,8 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process.returncode is None
+        """Whether the process runs and takes orders."""
+        return self._process.returncode is None and not self._leaving
 
     async def tell(self, order: Order) -> None:
         """Give an order. Raises Ended."""
@@ -75,7 +76,8 @@ class Process:
 
     async def stop(self) -> None:
         """Ask the process to clean up and end; after a while end it, and in any case all that it started."""
-        if self.alive:
+        self._leaving = True
+        if self._process.returncode is None:
             self._send(signal.SIGTERM)
             await self._wait()
         self._send(signal.SIGKILL)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
+# The path comes before any other import: Python would look for modules in the folder that the user works in.
 CODE = """
-import importlib, json, sys
-sys.path[:] = json.loads(sys.argv[2])
-importlib.import_module(sys.argv[1]).main(*sys.argv[3:])
+import sys
+sys.path[:] = sys.argv[2].split(sys.argv[3])
+import importlib
+importlib.import_module(sys.argv[1]).main(*sys.argv[4:])
 """
 
 
 def command(module: str, *arguments: str) -> list[str]:
     """Return the command that calls the `main` of a module with these words."""
-    return [sys.executable, "-c", CODE, module, json.dumps(sys.path), *arguments]
+    paths = [os.path.abspath(each) for each in sys.path if each]
+    return [sys.executable, "-c", CODE, module, os.pathsep.join(paths), os.pathsep, *arguments]
 
 
 def environment(**more: str) -> dict[str, str]:

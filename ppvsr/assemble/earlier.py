@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ppvsr.assemble.chain import Link
-from ppvsr.video.ledger import read_ledger
+from ppvsr.errors import UsageError
+from ppvsr.video.ledger import NAME, read_ledger
 from ppvsr.video.names import work_path
 
 PLANNED = ("window", "overlap", "tile", "peak", "streaming", "wanted")
@@ -29,6 +30,11 @@ def as_before(
         found = dict(ledger.identity)
         earlier = found.pop("plans", None)
         if found == json.loads(json.dumps(identity)) and earlier:
-            plans = [{**each, "tile": tuple(each["tile"])} for each in earlier]
-    changed = [replace(link, plan=replace(link.plan, **plan)) for link, plan in zip(links, plans, strict=True)]
+            plans = earlier
+    try:
+        kept = [{**{name: each[name] for name in PLANNED}, "tile": tuple(each["tile"])} for each in plans]
+        changed = [replace(link, plan=replace(link.plan, **plan)) for link, plan in zip(links, kept, strict=True)]
+    except (KeyError, TypeError, ValueError) as error:
+        ledger_path = work_path(path) / NAME
+        raise UsageError(f"{ledger_path}: is damaged and cannot be gone on with; --overwrite starts anew") from error
     return changed, {**identity, "plans": plans}

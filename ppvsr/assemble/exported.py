@@ -96,6 +96,9 @@ def open_exported(
     exported = read_exported(path)
     if exported.about["kind"] != "clip":
         raise UsageError(f"{path}: are the steps of a network; give the network that was exported without --steps")
+    batch = exported.about["inputs"][0]["shape"][0]
+    if batch not in (None, 1):
+        raise UsageError(f"{path}: takes {batch} clips at once; export the network with a batch of 1")
     import_paddle()
     from ppvsr.runtime.backend import available_threads
 

@@ -18,7 +18,14 @@ from ppvsr.video.open import images_at
 from ppvsr.weights.zoo import Weights
 
 ENDS = 2**20  # bytes at either end of a film that are compared: all of it would take minutes
-PACKAGES = ("paddlepaddle", "paddlepaddle-gpu", "av")  # whose version decides the result
+PACKAGES = (
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "paddlepaddle",
+    "paddlepaddle-gpu",
+    "av",
+)  # whose version decides the result
 
 
 def identity_of(source: Path, stages: Sequence[Stage], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,13 +47,13 @@ def identity_of(source: Path, stages: Sequence[Stage], options: Mapping[str, Any
 
 def _input(source: Path) -> dict[str, Any]:
     files = images_at(source) or [source]
-    sizes = [each.stat().st_size for each in files]
-    facts = [f"{each.name} {size}" for each, size in zip(files, sizes, strict=True)] + [
-        _ends(files[0]),
-        _ends(files[-1]),
-    ]
+    stats = [each.stat() for each in files]
+    facts = [f"{each.name} {stat.st_size}" for each, stat in zip(files, stats, strict=True)]
+    facts += [_ends(files[0]), _ends(files[-1])]
+    if len(files) > 1:  # pictures often have one size, and black ones at both ends
+        facts += [str(stat.st_mtime_ns) for stat in stats]
     digest = hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()
-    return {"name": source.name, "files": len(files), "bytes": sum(sizes), "digest": digest}
+    return {"name": source.name, "files": len(files), "bytes": sum(stat.st_size for stat in stats), "digest": digest}
 
 
 def _ends(path: Path) -> str:

@@ -158,7 +158,8 @@ class _Search:
 
     def _is_result(self, path: Path) -> bool:
         """Whether a path below the output is called like a result of ours."""
-        return bool(RESULT.fullmatch(path.stem)) and self._output in path.resolve().parents
+        name = path.name if path.is_dir() else path.stem
+        return bool(RESULT.fullmatch(name)) and self._output in path.resolve().parents
 
     def _tell(self, place: str, heap: _Heap) -> None:
         """Make notes of what is left out."""

@@ -40,10 +40,12 @@ def make_film(order: Order, reporter: Reporter, *, device: str | None, overwrite
         info = film.info
         goal, links = intend(order, film, reporter, device)
         if dry_run:
+            tell(links, reporter)
             return Result(goal.path, 0, None)
         told = len(film.notes)
         identity = identity_of(info.path, order.stages, {**order.options(), "container": goal.container})
         links, identity = as_before(goal.path, links, identity, overwrite=overwrite)
+        tell(links, reporter)
         work_of = partial(open_work, container=goal.container, encoding=order.encoding, overwrite=overwrite)
         with work_of(goal.path, info, identity=identity) as work:
             if earlier := work.finished:
@@ -61,7 +63,7 @@ def make_film(order: Order, reporter: Reporter, *, device: str | None, overwrite
                 context=context_of(links),
                 progress=lambda done: reporter.progress(done, total),
             )
-            work.publish()
+            work.publish(count)
         for line in [*film.notes[told:], *work.notes]:
             reporter.say(line)
         reporter.say(account(goal, count, count - earlier, time.perf_counter() - began))
@@ -82,10 +84,13 @@ def intend(
         reporter.say(line)
     if any(stage.network.arch for stage in order.stages):
         reporter.say(f"device: {use_device(device)}")
-    links = list(plan_chain(order.stages, info, order.cut, encoded=goal.container != "png"))
+    return goal, list(plan_chain(order.stages, info, order.cut, encoded=goal.container != "png"))
+
+
+def tell(links: list[Link], reporter: Reporter) -> None:
+    """Say how the networks will run."""
     for link in links:
         reporter.say(f"plan: {link.plan}")
-    return goal, links
 
 
 def ready(order: Order, links: list[Link], info: VideoInfo, reporter: Reporter) -> Enhance:

@@ -43,6 +43,7 @@ class Order:
         return ", ".join(stage.variant.name for stage in self.stages)
 
     def options(self) -> dict[str, Any]:
-        """Return all but names and networks, by name."""
-        names = [each.name for each in fields(self) if each.name not in ("source", "output", "stages")]
-        return {name: getattr(self, name) for name in names}
+        """Return, by name, all but names, networks, and what only decides how fast and in how much memory they run."""
+        names = [each.name for each in fields(self) if each.name not in ("source", "output", "stages", "cut", "engine")]
+        cut = {"num_frames": self.cut.num_frames, "overlap": self.cut.overlap, "streaming": self.cut.streaming}
+        return {**cut, "backend": self.engine.backend, **{name: getattr(self, name) for name in names}}

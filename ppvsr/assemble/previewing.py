@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ppvsr.assemble.chain import context_of
-from ppvsr.assemble.making import Result, account, cuts, expected, intend, ready
+from ppvsr.assemble.making import Result, account, cuts, expected, intend, ready, tell
 from ppvsr.assemble.order import Order
 from ppvsr.assemble.reporting import Reporter
 from ppvsr.enhance.production import LARGE, SMALL, in_pieces
 from ppvsr.enhance.threads import Outbox, prefetch
 from ppvsr.enhance.wipe import preview
+from ppvsr.errors import UsageError
 from ppvsr.video.frames import Image
 from ppvsr.video.images import write_png
 from ppvsr.video.moment import Moment
@@ -26,11 +27,14 @@ SUFFIX = "_preview"  # in the names of previews
 
 def make_preview(order: Order, at: Moment, reporter: Reporter, *, device: str | None, dry_run: bool) -> Result:
     """Make both, beside the place of the film itself. Raises what `enhance_video` raises."""
+    if order.start is not None or order.frames is not None:
+        raise UsageError("--preview says itself which part of the film is shown; leave --start and --frames out")
     frames = max(math.ceil(at.seconds * (order.rate or probe(order.source).rate)), 1)
     order = replace(order, start=at.start, frames=frames)
     with open_source(order.source, start=order.start, frames=order.frames, rate=order.rate) as film:
         info = film.info
         goal, links = intend(order, film, reporter, device, SUFFIX)
+        tell(links, reporter)
         if dry_run:
             return Result(goal.path, 0, None)
         told = len(film.notes)
@@ -40,7 +44,7 @@ def make_preview(order: Order, at: Moment, reporter: Reporter, *, device: str | 
             size=order.segment,
             context=context_of(links),
         )
-        picture = goal.path.with_name(f"{goal.path.stem}.png")
+        picture = goal.path.with_name(f"{goal.path.name if goal.container == 'png' else goal.path.stem}.png")
         total = expected(order, info)
         reporter.progress(0, total)
         began = time.perf_counter()

@@ -12,7 +12,7 @@ from ppvsr.errors import UsageError
 from ppvsr.video.containers import choose_container
 from ppvsr.video.encoder import MUXERS, check_encoder
 from ppvsr.video.frames import VideoInfo
-from ppvsr.video.names import check_target, target_path
+from ppvsr.video.names import check_apart, check_target, target_path
 
 CONTAINERS = ("auto", *MUXERS, "png")
 OTHER_ENDINGS = {"avi", "flv", "m2ts", "m4v", "mpeg", "mpg", "mts", "ogv", "ts", "wmv"}  # not meant as folders
@@ -40,7 +40,10 @@ def choose_target(info: VideoInfo, order: Order, suffix: str = "") -> Target:
     """
     container, reason = _container(info, order.output, order.container)
     path = target_path(info.path, order.output, [stage.variant.name for stage in order.stages], container)
-    path = path.with_name(f"{path.stem}{suffix}{path.suffix}") if suffix else path
+    if suffix:
+        ending = "" if container == "png" else path.suffix
+        path = path.with_name(f"{path.name.removesuffix(ending)}{suffix}{ending}")
+        check_apart(info.path, path)
     sides = info.width, info.height, scale_of(order.stages)
     size = order.finish.size(*sides, turned=turned(info))
     remarks = [*check_encoder(order.encoding, container, info, size), *order.finish.notes(*sides, turned=turned(info))]

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -37,18 +38,20 @@ def main(path: Path, threads: int) -> int:
 
 def fails(path: Path, threads: int) -> str | None:
     """Run the program in a child process; return what went wrong, in a few words, or None."""
-    paths = [str(PACKAGE.parent), *(str(Path(each).absolute()) for each in sys.path)]
+    paths = [str(PACKAGE.parent), *(str(Path(each).absolute()) for each in sys.path if each)]
     quiet = {"GLOG_minloglevel": "2", "PYTHONWARNINGS": "ignore"}
     try:
-        code = subprocess.run(
-            [*COMMAND, str(path.absolute()), str(threads)],
-            env={**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=PATIENCE,
-            check=False,
-        ).returncode
+        with tempfile.TemporaryDirectory() as empty:  # Python looks for modules where it starts
+            code = subprocess.run(
+                [*COMMAND, str(path.absolute()), str(threads)],
+                env={**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))},
+                cwd=empty,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=PATIENCE,
+                check=False,
+            ).returncode
     except subprocess.TimeoutExpired:
         return f"its trial took more than {PATIENCE} s"
     if code < 0:

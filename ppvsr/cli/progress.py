@@ -104,6 +104,7 @@ def interruptible() -> Iterator[None]:
     names = [name for name in KILLS if hasattr(signal, name)]
     ours = threading.current_thread() is threading.main_thread()
     before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in names if ours}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}  # nohup
     for number in before:
         signal.signal(number, signal.default_int_handler)
     try:

@@ -5,12 +5,26 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 _END = object()
+
+
+def _patiently(done: threading.Event) -> BaseException | None:
+    """Wait until a thread is done, through every Ctrl-C, and return the last one: what it works on is closed next.
+
+    (Not `Thread.join`: up to Python 3.12, an interrupted one takes the thread for ended.)
+    """
+    late: BaseException | None = None
+    while not done.is_set():
+        try:
+            done.wait()
+        except BaseException as error:
+            late = error
+    return late
 
 
 def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
@@ -19,7 +33,7 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     Closing the generator, or an error in the caller, stops the thread before it returns.
     """
     box: queue.Queue[Any] = queue.Queue(depth)
-    stop = threading.Event()
+    stop, done = threading.Event(), threading.Event()
     failure: list[BaseException] = []
 
     def put(item: object) -> None:
@@ -39,6 +53,7 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
             failure.append(error)
         finally:
             put(_END)
+            done.set()
 
     thread = threading.Thread(target=fetch, name="prefetch", daemon=True)
     thread.start()
@@ -49,7 +64,10 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
             raise failure[0]
     finally:
         stop.set()
+        late = _patiently(done)
         thread.join()
+        if late:
+            raise late
 
 
 class Outbox(AbstractContextManager["Outbox[T]"], Generic[T]):
@@ -62,6 +80,7 @@ class Outbox(AbstractContextManager["Outbox[T]"], Generic[T]):
         self._write = write
         self._items: queue.Queue[Any] = queue.Queue(depth)
         self._failure: BaseException | None = None
+        self._done, self._closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
 
@@ -76,15 +95,25 @@ class Outbox(AbstractContextManager["Outbox[T]"], Generic[T]):
     ) -> None:
         if error is not None and self._failure is None:
             self._failure = error  # from here on the thread only drains
-        self._items.put(_END)
+        self._closed.set()
+        with suppress(queue.Full):
+            self._items.put_nowait(_END)  # wakes the thread; one that is busy looks at `closed`
+        late = _patiently(self._done)
         self._thread.join()
+        if late:
+            raise late
         if self._failure and error is None:
             raise self._failure
 
     def _run(self) -> None:
-        while (item := self._items.get()) is not _END:
-            if self._failure is None:  # after a failure keep draining, so that put() never blocks
+        while not (self._closed.is_set() and self._items.empty()):
+            try:
+                item = self._items.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if item is not _END and self._failure is None:  # after a failure keep draining, so that put() never blocks
                 try:
                     self._write(item)
                 except BaseException as error:
                     self._failure = error
+        self._done.set()

@@ -23,8 +23,9 @@ def run_child(module: str, folder: Path, doing: str) -> None:
     environment = {**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(paths)}
     try:
         child = subprocess.run(
-            [sys.executable, "-m", module, str(folder)],
+            [sys.executable, "-m", module, str(folder.absolute())],
             env=environment,
+            cwd=folder,  # Python looks for modules where it starts, and there are none
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=PATIENCE,

@@ -61,6 +61,6 @@ def read_exported(path: str | Path) -> Exported:
     missing = [key for key in NEEDED if key not in about] if isinstance(about, dict) else list(NEEDED)
     if missing:
         raise PpvsrError(f"{file}: it says nothing of {', '.join(missing)}; export the network again")
-    if about["format"] not in ENDINGS or not isinstance(about["files"], dict):
+    if about["format"] not in list(ENDINGS) or not isinstance(about["files"], dict):
         raise PpvsrError(f"{file}: no metadata of a network: format {about['format']!r}; export the network again")
     return Exported(path, about)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -49,6 +48,8 @@ class Target:
         there = [path for path in ([self.steps] if steps else files) if path.exists()]
         if there and not self.overwrite:
             raise UsageError(f"{there[0]}: exists already; give another --model_name, or --overwrite")
+        if steps and there and not (self.steps / STEPS_FILE).is_file() and any(self.steps.iterdir()):
+            raise UsageError(f"{self.steps}: holds something else than exported steps; give another --model_name")
 
     @contextlib.contextmanager
     def work(self) -> Iterator[Path]:
@@ -79,7 +80,7 @@ class Target:
         for name in files:
             (work / name).replace(complete / name)
         if self.steps.exists():
-            shutil.rmtree(self.steps)
+            self.steps.replace(work / "before")  # removed with `work`
         complete.replace(self.steps)
         return self.steps / STEPS_FILE
 

@@ -46,6 +46,8 @@ def library(folder: Path) -> Path:
     compiler = _compiler()
     home = cache() / _key(folder, compiler)
     if (home / LIBRARY).is_file():
+        with contextlib.suppress(OSError):
+            os.utime(home / LIBRARY)  # `ppvsr-doctor --clean` removes what nobody uses
         return home / LIBRARY
     try:
         home.parent.mkdir(parents=True, exist_ok=True)

@@ -108,8 +108,8 @@ def _order(folder: Path, order: Mapping[str, Any], weights: Mapping[str, Any]) -
             ).returncode
         except subprocess.TimeoutExpired:
             return _refuse(folder, f"compiling took more than {PATIENCE} s")
-    if code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):  # says nothing about the programs
-        raise NoPrograms(f"the process that compiles was ended by {signal.Signals(-code).name}; is memory short?")
+    if code < 0 and _signal(-code) in ("SIGKILL", "SIGTERM", "SIGINT"):  # says nothing about the programs
+        raise NoPrograms(f"the process that compiles was ended by {_signal(-code)}; is memory short?")
     if code:
         text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
         last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), f"exit code {code}")

@@ -62,7 +62,9 @@ def read_ledger(folder: Path) -> Ledger | None:
             return Ledger(dict(content["identity"]), {each.number: each for each in entries})
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}; choose another --output") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{path}: is damaged and cannot be gone on with; --overwrite starts anew") from error
     raise UsageError(f"{path}: is of version {shown(version)}, not {VERSION}; --overwrite starts anew")
 

@@ -30,9 +30,14 @@ def target_path(source: Path, output: Path, variants: list[str], container: str)
         stem = stem_of(source)
         ending = "" if container == "png" else f".{container}"
         target = output / ("_".join([stem, *variants]) + ending)
+    check_apart(source, target)
+    return target
+
+
+def check_apart(source: Path, target: Path) -> None:
+    """Raise UsageError when a result would replace its source."""
     if source.resolve() == target.resolve() or target.resolve() in source.resolve().parents:
         raise UsageError(f"{target}: input and output are the same; choose another --output")
-    return target
 
 
 def stem_of(source: Path) -> str:

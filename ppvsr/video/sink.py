@@ -29,8 +29,8 @@ class OneSitting:
 
     def __enter__(self) -> OneSitting:
         with ExitStack() as stack:
-            stack.callback(remove, self._folder)
             self._work = stack.enter_context(working_in(self._folder, *self._settings, identity={}, overwrite=True))
+            stack.callback(remove, self._folder)  # only once it is ours, and while it is
             stack.push(self._publish)
             self._segment = stack.enter_context(self._work.segment(0))
             self._stack = stack.pop_all()

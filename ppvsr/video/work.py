@@ -63,6 +63,7 @@ def working_in(
         try:
             with speaking(path):
                 keep = holds_segments(folder)
+                bring_back(folder, path)
                 ledger = begin(folder, Ledger.of(identity), overwrite)
             work = Work(folder, ledger, path, info, container, encoding)
             try:
@@ -96,6 +97,13 @@ def begin(folder: Path, wanted: Ledger, overwrite: bool) -> Ledger:
         wanted.write(folder)
     tidy(folder, {NAME, *map(name_of, wanted.entries)})
     return wanted
+
+
+def bring_back(folder: Path, path: Path) -> None:
+    """Give an older result its name again, if a run was killed just when the new one was to take it."""
+    old = folder / "old"
+    if old.exists() and not path.exists():
+        os.replace(old, path)
 
 
 def is_whole(folder: Path, entry: Entry) -> bool:
@@ -165,7 +173,7 @@ class Work:
         finally:
             remove(unfinished)
 
-    def publish(self) -> None:
+    def publish(self, frames: int | None = None) -> None:
         """Make the film, or the folder, of the finished segments, give it its name, and remove the work.
 
         Raises VideoError when there are no segments, when the disk refuses, and when the result lacks a frame; an older
@@ -176,6 +184,11 @@ class Work:
             raise VideoError(f"{self._path}: not one frame was written")
         if missing := [int(each.name) for each in segments if not self.has(int(each.name))]:
             raise VideoError(f"{self._path}: segment {missing[0]} is missing")
+        if frames is not None and frames != self.finished:
+            raise VideoError(
+                f"{self._path}: {self.finished} frames are finished of a film of {frames}: the source is read otherwise"
+                " than by the run that began; --overwrite starts anew"
+            )
         result = self._folder / "result.part"
         try:
             with self.speaking():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ppvsr.errors import UsageError
 from ppvsr.video.disk import remove
-from ppvsr.video.ledger import NAME
+from ppvsr.video.ledger import NAME, read_ledger
 
 try:
     import fcntl
@@ -55,7 +55,7 @@ def make(folder: Path) -> None:
             raise UsageError(f"{folder}: is in the way of the folder for the work; move it away")
         folder.mkdir(exist_ok=True)
         strange = [each for each in os.listdir(folder) if not OURS.fullmatch(each)]
-        if strange and not (folder / NAME).exists():
+        if strange and read_ledger(folder) is None:
             raise UsageError(f"{folder}: holds {strange[0]!r}, which no work of ppvsr left there; move it away")
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror}; choose another --output") from error

@@ -120,3 +120,25 @@ def test_a_preview_beyond_the_end_is_refused(tmp_path):
     with pytest.raises(UsageError, match="has no frame at or after 10 s"):
         ppvsr.enhance_video(film, tmp_path / "out", "Bicubic", preview=Moment(Fraction(10), Fraction(1)))
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_preview_never_replaces_its_source(tmp_path):
+    film = make_film(tmp_path / "clip_preview.mp4", 5)
+    before = film.read_bytes()
+    with pytest.raises(UsageError, match="input and output are the same"):
+        ppvsr.enhance_video(film, tmp_path / "clip.mp4", "Bicubic", preview=Moment(Fraction(0), Fraction(1)))
+    assert film.read_bytes() == before
+
+
+def test_previews_as_pictures_keep_dots_in_names(tmp_path):
+    film = make_film(tmp_path / "Get.Smart.1x01.mp4", 3)
+    at = Moment(Fraction(0), Fraction(1))
+    path = ppvsr.enhance_video(film, tmp_path / "out", "Bicubic", preview=at, container="png").path
+    assert path.name == "Get.Smart.1x01_Bicubic_preview" and len(list(path.iterdir())) == 3
+    assert path.with_name(f"{path.name}.png").is_file()
+
+
+@pytest.mark.parametrize("part", [{"start": Fraction(1)}, {"frames": 3}])
+def test_a_preview_and_another_part_exclude_each_other(tmp_path, part):
+    with pytest.raises(UsageError, match="leave --start and --frames out"):
+        ppvsr.enhance_video(tmp_path / "a.mp4", tmp_path, "Bicubic", preview=Moment(Fraction(0), Fraction(1)), **part)

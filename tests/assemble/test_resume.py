@@ -1,18 +1,23 @@
 """Films that were interrupted are gone on with, and become what they would have become."""
 
+import json
 import multiprocessing
 import random
 import time
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 import ppvsr
+from ppvsr.assemble import making
+from ppvsr.assemble.identity import identity_of
 from ppvsr.enhance.bicubic import BicubicEnhancer
 from ppvsr.errors import UsageError, VideoError
 from ppvsr.video.encoder import Encoding
+from ppvsr.video.ledger import read_ledger
 from tests.assemble.killed import ENCODING, SEGMENT, computed_in_segments
 from tests.films import make_film
 
@@ -141,14 +146,66 @@ def test_another_source_or_version_is_refused(interrupted, monkeypatch):
         ppvsr.enhance_video(source, target, "Bicubic", segment=8)
 
 
-def test_the_plan_stays_that_of_the_first_run_whatever_memory_is_free_now(interrupted, monkeypatch):
-    source, target = interrupted
-    from ppvsr.video.ledger import read_ledger
+def test_the_plan_stays_that_of_the_first_run_whatever_memory_is_free_now(tmp_path):
+    source, lines = make_film(tmp_path / "in.mp4", 9, height=64, width=64), []
+    options = {"segment": 4, "backend": "dygraph"}
+    with pytest.raises(KeyboardInterrupt):
+        ppvsr.enhance_video(
+            source, tmp_path / "a.mp4", "PPMSVSRSmall", reporter=Stopping(5), memory=620 << 20, **options
+        )
+    ledger = read_ledger(tmp_path / "a.mp4.ppvsr")
+    ppvsr.enhance_video(source, tmp_path / "a.mp4", "PPMSVSRSmall", reporter=Listener(lines), memory=8 << 30, **options)
+    window = ledger.identity["plans"][0]["window"]
+    assert window < 20 and any(line.startswith(f"plan: windows of {window} frames") for line in lines)
 
-    ledger = read_ledger(target.with_name("out.mp4.ppvsr"))
-    assert ledger.identity["plans"][0]["window"] == 1
-    monkeypatch.setattr("ppvsr.assemble.stages.free_memory", lambda: 10**9)
-    assert ppvsr.enhance_video(source, target, "Bicubic", segment=8).frames == 20
+
+@pytest.mark.parametrize("plans", [5, [{"window": 1}], [None], [{}, {}]])
+def test_damaged_plans_are_refused(interrupted, plans):
+    source, target = interrupted
+    path = target.with_name("out.mp4.ppvsr") / "ledger.json"
+    content = json.loads(path.read_text())
+    content["identity"]["plans"] = plans
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="is damaged and cannot be gone on with; --overwrite starts anew"):
+        ppvsr.enhance_video(source, target, "Bicubic", segment=8)
+
+
+def test_a_source_that_is_cut_otherwise_than_before_is_told(interrupted, monkeypatch):
+    source, target = interrupted
+    monkeypatch.setattr("ppvsr.assemble.making.context_of", lambda links: 0)
+    own = making.cuts
+
+    def later(order, info, say):
+        def mark(frames):
+            for number, (frame, _) in enumerate(own(order, info, say)(frames)):
+                yield frame, number == 4  # the first piece was of 8 frames
+
+        return mark
+
+    monkeypatch.setattr(making, "cuts", later)
+    with pytest.raises(VideoError, match=r"24 frames are finished of a film of 20.*--overwrite starts anew"):
+        ppvsr.enhance_video(source, target, "Bicubic", segment=8)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "same_run"),
+    [("nothing", True), ("a picture in the middle", False), ("a new picture", False), ("the folder's name", False)],
+)
+def test_folders_of_pictures_are_told_apart(tmp_path, change, same_run):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(folder / f"{number}.bmp"), np.full((8, 8, 3), number, np.uint8))
+    before = identity_of(folder, [], {})
+    if change == "a picture in the middle":  # of the same size
+        time.sleep(0.01)
+        cv2.imwrite(str(folder / "1.bmp"), np.full((8, 8, 3), 200, np.uint8))
+    elif change == "a new picture":
+        cv2.imwrite(str(folder / "3.bmp"), np.full((8, 8, 3), 3, np.uint8))
+    elif change == "the folder's name":
+        folder = folder.rename(tmp_path / "other")
+    assert (identity_of(folder, [], {}) == before) == same_run
 
 
 def test_a_full_disk_leaves_what_was_finished(tmp_path, monkeypatch):
@@ -171,15 +228,18 @@ def test_a_full_disk_leaves_what_was_finished(tmp_path, monkeypatch):
     monkeypatch.setattr(work, "measure", own)
     lines = []
 
-    class Listener:
-        def say(self, line):
-            lines.append(line)
-
-        def progress(self, done, total):
-            pass
-
-    assert ppvsr.enhance_video(source, target, "Bicubic", segment=8, reporter=Listener()).frames == 20
+    assert ppvsr.enhance_video(source, target, "Bicubic", segment=8, reporter=Listener(lines)).frames == 20
     assert any("8 frames were finished by an earlier run" in line for line in lines)
+
+
+class Listener:
+    """A reporter that collects the lines."""
+
+    def __init__(self, lines):
+        self.say = lines.append
+
+    def progress(self, done, total):
+        pass
 
 
 class Stopping:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from ppvsr.cli.progress import Interrupts
+from ppvsr.cli.progress import Interrupts, interruptible
 
 
 class Thing:
@@ -43,3 +43,13 @@ def test_a_command_in_the_background_goes_on_ignoring_ctrl_c():
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_nohup_stays_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ppvsr.enhance.threads import Outbox, prefetch
+from ppvsr.enhance.threads import Outbox, _patiently, prefetch
 
 
 @pytest.fixture(autouse=True)
@@ -88,3 +88,28 @@ def test_outbox_drops_what_waits_when_the_body_fails():
             box.put(i)
         raise RuntimeError("body")
     assert len(written) < 10
+
+
+def test_a_second_ctrl_c_does_not_end_the_waiting_for_a_thread():
+    class Impatient(threading.Event):
+        interrupts = 2
+
+        def wait(self, timeout=None):
+            if self.interrupts:
+                self.interrupts -= 1
+                raise KeyboardInterrupt
+            self.set()
+            return True
+
+    done = Impatient()
+    assert isinstance(_patiently(done), KeyboardInterrupt) and done.is_set()
+
+
+def test_an_outbox_that_is_full_when_the_work_fails_ends_all_the_same():
+    go = threading.Event()
+    box = Outbox(lambda item: go.wait(5), 1)
+    with pytest.raises(RuntimeError, match="network"), box:
+        box.put(1)
+        box.put(2)
+        go.set()
+        raise RuntimeError("network")

@@ -464,3 +464,25 @@ def test_a_folder_is_known_by_names_and_contents(tmp_path):
     one = measure(tmp_path)
     (tmp_path / "a").rename(tmp_path / "b")
     assert measure(tmp_path) != one and measure(tmp_path)[0] == 1
+
+
+def test_an_older_result_comes_back_when_a_run_was_killed_while_it_was_replaced(info, tmp_path):
+    target = tmp_path / "pictures"
+    old = work_path(target) / "old"
+    old.mkdir(parents=True)
+    (old / "0.png").write_bytes(b"older")
+    with open_work(target, info, container="png", identity=IDENTITY):
+        assert (target / "0.png").read_bytes() == b"older"
+    assert (target / "0.png").read_bytes() == b"older" and not work_path(target).exists()
+
+
+def test_a_film_of_another_number_of_frames_is_not_published(info, tmp_path):
+    target = tmp_path / "result.mp4"
+    with open_work(target, info, container="mp4", identity=IDENTITY) as work:
+        fill(work, 0)
+        count = work.finished
+        with pytest.raises(VideoError, match=f"{count} frames are finished of a film of {count + 1}.*starts anew"):
+            work.publish(count + 1)
+        assert not target.exists()
+        work.publish(count)
+    assert target.exists()

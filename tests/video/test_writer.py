@@ -258,3 +258,16 @@ def test_names_of_images_are_kept(tmp_path):
             sink.write(frame)
     assert sorted(os.listdir(tmp_path / "out")) == ["shot 0.png", "shot 2.png", "shot 3.png"]
     np.testing.assert_array_equal(*(next(open_and_read(tmp_path / each)).image for each in ("in", "out")))
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(film, tmp_path):
+    target = tmp_path / "result.mp4"
+    folder = partial_path(target)
+    folder.mkdir()
+    (folder / "diary.txt").write_text("dear diary")
+    with (
+        pytest.raises(UsageError, match="which no work of ppvsr left there"),
+        open_sink(target, probe(film), container="mp4"),
+    ):
+        pass
+    assert (folder / "diary.txt").read_text() == "dear diary"
