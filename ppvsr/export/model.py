@@ -63,4 +63,18 @@ def read_exported(path: str | Path) -> Exported:
         raise PpvsrError(f"{file}: it says nothing of {', '.join(missing)}; export the network again")
     if about["format"] not in list(ENDINGS) or not isinstance(about["files"], dict):
         raise PpvsrError(f"{file}: no metadata of a network: format {about['format']!r}; export the network again")
+    if about["kind"] == "clip":
+        _check_clip(path, about, file)
     return Exported(path, about)
+
+
+def _check_clip(path: Path, about: Mapping[str, Any], file: Path) -> None:
+    """Raise PpvsrError unless the metadata names just the files of this network, and what it takes."""
+    if set(about["files"]) != {f"{path.name}{ending}" for ending in ENDINGS[about["format"]]}:
+        raise PpvsrError(f"{file}: names other files than its own; do not rename them, export the network again")
+    inputs = about["inputs"]
+    shape = inputs[0].get("shape") if isinstance(inputs, list) and inputs and isinstance(inputs[0], dict) else None
+    numbers = [about[key] for key in ("scale", "min_size", "size_multiple")]
+    sides = shape if isinstance(shape, list) and len(shape) == 5 and shape[1] else [""]
+    if not all(type(each) is int and each > 0 for each in (*numbers, *(side for side in sides if side is not None))):
+        raise PpvsrError(f"{file}: the shape of the input, {shape}, or the scale makes no sense; export it again")

@@ -99,3 +99,26 @@ def test_without_export_model_it_is_the_generator(tmp_path):
     path.write_text(yaml.safe_dump({"export_model": None}))
     with pytest.raises(ConfigError, match="model: missing, and needed here"):
         read_experiment(path, training=False, needed=FOR_EXPORT)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"format": ["paddle"]}, "no metadata of a network"),
+        ({"files": {}}, "names other files than its own"),
+        ({"files": {1: "x"}}, "names other files than its own"),
+        ({"inputs": []}, "makes no sense"),
+        ({"inputs": [{"name": "lq", "shape": [1, None, 3, 64, 64]}]}, "makes no sense"),
+        ({"scale": "4"}, "makes no sense"),
+    ],
+)
+def test_damaged_metadata_is_one_line(tmp_path, change, told):
+    about = {
+        "format": "onnx", "kind": "clip", "network": "MSVSR", "scale": 4, "min_size": 64, "size_multiple": 1,
+        "inputs": [{"name": "lq", "shape": [1, 3, 3, None, None]}], "outputs": [], "files": {"net.onnx": "0"},
+    }  # fmt: skip
+    (tmp_path / "net.yaml").write_text(yaml.safe_dump(about))
+    assert read_exported(tmp_path / "net").about == about
+    (tmp_path / "net.yaml").write_text(yaml.safe_dump(about | change))
+    with pytest.raises(PpvsrError, match=told):
+        read_exported(tmp_path / "net")
