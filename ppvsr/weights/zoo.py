@@ -150,7 +150,7 @@ _ROWS = (
         arch="MSVSR",
         paper="https://arxiv.org/abs/2112.02828",
         parameters=456_827,
-        memory=(1950, 15000, 320 * MB, 156),
+        memory=(1950, 21000, 330 * MB, 156),
         options={
             "mid_channels": 16,
             "num_init_blocks": 1,

@@ -151,7 +151,7 @@ def test_the_plan_stays_that_of_the_first_run_whatever_memory_is_free_now(tmp_pa
     options = {"segment": 4, "backend": "dygraph"}
     with pytest.raises(KeyboardInterrupt):
         ppvsr.enhance_video(
-            source, tmp_path / "a.mp4", "PPMSVSRSmall", reporter=Stopping(5), memory=620 << 20, **options
+            source, tmp_path / "a.mp4", "PPMSVSRSmall", reporter=Stopping(5), memory=660 << 20, **options
         )
     ledger = read_ledger(tmp_path / "a.mp4.ppvsr")
     ppvsr.enhance_video(source, tmp_path / "a.mp4", "PPMSVSRSmall", reporter=Listener(lines), memory=8 << 30, **options)
