@@ -5,7 +5,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ppvsr.cli.enhance import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from ppvsr.cli.enhance import main
+
+        sys.exit(main())
+    except KeyboardInterrupt:  # before the command itself listens
+        sys.stderr.write("ppvsr-enhance: interrupted; nothing was begun\n")
+        sys.exit(130)

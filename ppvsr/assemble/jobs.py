@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from ppvsr.assemble.inputs import Input
 from ppvsr.data.films import SUFFIXES
 from ppvsr.errors import UsageError
-from ppvsr.video.names import stem_of
+from ppvsr.video.names import stem_of, work_path
 
 if TYPE_CHECKING:
     from ppvsr.assemble.film import Result
@@ -149,11 +149,14 @@ def _do(job: Job, enhance: Callable[[Job], Result], explain: Callable[[BaseExcep
 
 
 def _finished(target: Path, container: str) -> Path | None:
-    """Return a result that is there, whatever container was chosen for it: films appear only when they are complete."""
+    """Return a result that is there, whatever container was chosen for it: films appear only when they are complete.
+
+    One that was being made again is not finished: that work goes on.
+    """
     if container == "png":
-        return target if target.is_dir() else None
+        return target if target.is_dir() and not work_path(target).exists() else None
     paths = [target.with_name(f"{target.name}.{each}") for each in (AUTO if container == "auto" else (container,))]
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for path in paths if path.is_file() and not work_path(path).exists()), None)
 
 
 def _without_ending(source: Path) -> Path:

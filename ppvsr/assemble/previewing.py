@@ -19,7 +19,7 @@ from ppvsr.errors import UsageError
 from ppvsr.video.frames import Image
 from ppvsr.video.images import write_png
 from ppvsr.video.moment import Moment
-from ppvsr.video.open import open_sink, open_source, probe
+from ppvsr.video.open import open_sink, open_source
 from ppvsr.whole import written_whole
 
 SUFFIX = "_preview"  # in the names of previews
@@ -29,7 +29,8 @@ def make_preview(order: Order, at: Moment, reporter: Reporter, *, device: str | 
     """Make both, beside the place of the film itself. Raises what `enhance_video` raises."""
     if order.start is not None or order.frames is not None:
         raise UsageError("--preview says itself which part of the film is shown; leave --start and --frames out")
-    frames = max(math.ceil(at.seconds * (order.rate or probe(order.source).rate)), 1)
+    with open_source(order.source, rate=order.rate) as film:
+        frames = max(math.ceil(at.seconds * film.info.rate), 1)
     order = replace(order, start=at.start, frames=frames)
     with open_source(order.source, start=order.start, frames=order.frames, rate=order.rate) as film:
         info = film.info

@@ -35,6 +35,8 @@ def _run(args: argparse.Namespace) -> int:
     variants = [find_variant(name).name for name in args.variant]
     if args.json and not args.json.absolute().parent.is_dir():
         raise UsageError(f"--json {args.json}: there is no such folder")
+    if args.json and args.json.exists() and not args.json.is_file():
+        raise UsageError(f"--json {args.json}: is no file that could be replaced; give another name")
     from ppvsr.assemble.bench import about, bench, heading, line, write_json  # late, so that --help is answered at once
 
     machine = about()

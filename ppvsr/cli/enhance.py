@@ -29,6 +29,7 @@ AS_THEY_ARE = (  # flags that are keywords of `enhance_video`
     "overwrite", "preview", "dry_run",
 )  # fmt: skip
 GOES_ON = "the same command goes on where it was"
+BEGINS_ANEW = "the same command begins anew (without --overwrite, what was finished is kept)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,7 +103,7 @@ def _work(args: argparse.Namespace, audience: Everybody) -> list[Outcome]:
 
 def _explain(args: argparse.Namespace) -> Callable[[BaseException], tuple[str, int]]:
     anew = args.overwrite or args.preview is not None
-    return partial(explain, interrupted="the same command begins anew" if anew else GOES_ON)
+    return partial(explain, interrupted=BEGINS_ANEW if anew else GOES_ON)
 
 
 def _weights(args: argparse.Namespace) -> Mapping[str, str] | str | None:

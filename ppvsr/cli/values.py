@@ -46,7 +46,7 @@ def rate(text: str) -> Fraction:
 
 def moment(text: str) -> Fraction:
     """Read 90, 1:30 or 0:01:30.5 as seconds."""
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)", text)
+    match = re.fullmatch(r"(?:(?:(\d{1,9}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{1,9})?)", text)
     if not match:
         raise ArgumentTypeError(f"{text!r} is not a time; write it like 90, 1:30 or 0:01:30.5")
     hours, minutes, seconds = match.groups(default="0")
@@ -55,7 +55,7 @@ def moment(text: str) -> Fraction:
 
 def excerpt(text: str) -> Moment:
     """Read 10+3, 00:10+3 or 1:02:03.5+2 as a time and the seconds from there on."""
-    match = re.fullmatch(r"(.*)\+(\d+(?:\.\d+)?)", text)
+    match = re.fullmatch(r"(.*)\+(\d{1,9}(?:\.\d{1,9})?)", text)
     if not match or not Fraction(match[2]):
         raise ArgumentTypeError(f"{text!r} is not a part of a film; write it like 00:10+3, 3 seconds from there on")
     return Moment(moment(match[1]), Fraction(match[2]))
@@ -63,6 +63,6 @@ def excerpt(text: str) -> Moment:
 
 def decimal(text: str) -> Fraction:
     """Read 2, 1.5 or 0.7."""
-    if not re.fullmatch(r"\d+(\.\d+)?|\.\d+", text):
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?|\.\d{1,9}", text):
         raise ArgumentTypeError(f"{text!r} is not a number; write it like 2 or 0.7")
     return Fraction(text)

@@ -78,7 +78,8 @@ def working_in(
 @contextmanager
 def speaking(path: Path, finished: int = 0) -> Iterator[None]:
     """Turn what the disk or FFmpeg refuses into a line about `path`."""
-    rest = f"; {finished} finished frames are kept, the same command goes on from there" if finished else ""
+    kept = f"; {finished} finished frames are kept, the same command (without --overwrite) goes on from there"
+    rest = kept if finished else ""
     try:
         yield
     except (av.FFmpegError, OSError) as error:
@@ -207,8 +208,8 @@ class Work:
         self._ledger = Ledger(self._ledger.identity)
 
     def speaking(self) -> AbstractContextManager[None]:
-        """Say what the disk or FFmpeg refused, and what is left."""
-        return speaking(self._path, self.finished)
+        """Say what the disk or FFmpeg refused, and what is left: nothing of work that nobody can go on with."""
+        return speaking(self._path, self.finished if self._ledger.identity else 0)
 
     def _writer(self, path: Path) -> SegmentWriter | ImageWriter:
         if self._container == "png":

@@ -150,3 +150,14 @@ def test_ctrl_c_stops_everything():
 def test_exit_codes(codes, code):
     job = Job(Path("a"), Path("out"))
     assert exit_code([Outcome(job, error="x" if each else None, error_code=each) for each in codes]) == code
+
+
+@pytest.mark.parametrize("container", ["mp4", "png"])
+def test_a_result_that_was_being_made_again_is_not_finished(container, tmp_path):
+    result = tmp_path / ("a_PPMSVSR" if container == "png" else "a_PPMSVSR.mp4")
+    result.mkdir() if container == "png" else result.touch()
+    work = tmp_path / f"{result.name}.ppvsr"
+    work.mkdir()
+    assert plan(("a.mkv", ""), output=tmp_path, container=container)[0].finished is None
+    work.rmdir()
+    assert plan(("a.mkv", ""), output=tmp_path, container=container)[0].finished == result

@@ -271,3 +271,16 @@ def test_a_folder_that_is_not_ours_is_left_alone(film, tmp_path):
     ):
         pass
     assert (folder / "diary.txt").read_text() == "dear diary"
+
+
+def test_a_full_disk_promises_nothing_where_nothing_can_be_gone_on_with(film, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with (
+        pytest.raises(VideoError, match="No space left on device$"),
+        open_sink(tmp_path / "result.mp4", probe(film), container="mp4") as sink,
+    ):
+        for frame in frames():
+            sink.write(frame)
+        monkeypatch.setattr("ppvsr.video.work.os.replace", full)
