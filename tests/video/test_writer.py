@@ -278,7 +278,7 @@ def test_a_full_disk_promises_nothing_where_nothing_can_be_gone_on_with(film, tm
         raise OSError(28, "No space left on device")
 
     with (
-        pytest.raises(VideoError, match="No space left on device$"),
+        pytest.raises(VideoError, match=r"No space left on device$"),
         open_sink(tmp_path / "result.mp4", probe(film), container="mp4") as sink,
     ):
         for frame in frames():
