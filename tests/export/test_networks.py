@@ -47,7 +47,7 @@ def size_of(name):
     return (65, 70) if name == "IconVSR" else (64, 64)  # it fits frames to multiples of 4 itself
 
 
-@pytest.mark.parametrize("name", [name for name in NETS if name != "MSVSR-L"])
+@pytest.mark.parametrize("name", NETS)
 def test_the_program_of_paddle_equals_the_network(name, tmp_path, in_process):
     h, w = size_of(name)
     path = write(tmp_path, name, "paddle", f"1,2,3,{h},{w}")
