@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -100,7 +101,7 @@ class Clip:
         del self.frames[self._known :], self.feats[self._known :], self._flows[self._known :]
 
 
-class Streaming(nn.Layer):
+class Streaming(nn.Layer, ABC):
     """A recurrent network whose forward branches can go on from where they were; `forward` is one block that is last.
 
     lag: how many of the newest frames cannot be used yet, because they need later ones.
@@ -179,6 +180,6 @@ class Streaming(nn.Layer):
         """Return the features of a frame that need no other frame."""
         return ()
 
+    @abstractmethod
     def _enlarge(self, clip: Clip) -> tuple[list[Tensor], ...]:
         """Run the branches; return the outputs, lists of pictures, of which the last is the answer."""
-        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -40,7 +41,7 @@ class Operation(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Occasional:
+class Occasional(ABC):
     """What the drawn operations share: each is applied to a clip with probability `prob`."""
 
     limits: ClassVar[Limits]  # what the ranges must lie in
@@ -66,8 +67,9 @@ class Occasional:
         """Choose the parameters for one clip."""
         return self._effect(rng) if rng.random() < self.prob else unchanged
 
+    @abstractmethod
     def _effect(self, rng: Generator) -> Effect:
-        raise NotImplementedError
+        """Choose the parameters for one clip to which it is applied."""
 
 
 def ends(value: Range) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ SHOWN = 8
 PROBES = 1000  # clips whose sizes are compared before training; reading all heads of a large set takes minutes
 
 
-class PairedFolders:
+class PairedFolders(ABC):
     """Clips `<lq_folder>/<key>/*.png` and `<gt_folder>/<key>/*.png`; subclasses say which keys there are.
 
     num_frames: frames per example; None is all.  pack: a folder made by `pack_clips`, from which clips that it holds
@@ -97,9 +98,9 @@ class PairedFolders:
             folder = self._folders[half] / listing.key
             yield half, listing.key, ImageFrames(tuple(folder / name for name in names))
 
+    @abstractmethod
     def _keys(self, report: Report) -> list[str]:
         """The keys of the clips, sorted."""
-        raise NotImplementedError
 
     def _places(self, path: Path) -> list[Path]:
         """Where a configured path may be, most likely first."""

@@ -6,6 +6,7 @@ TransposeSequence on (t, 3, h, w). Flips and transpositions are views; one copy 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
@@ -65,7 +66,7 @@ class SRPairedRandomCrop:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chance:
+class Chance(ABC):
     """Base of steps that happen to both clips with probability `prob`."""
 
     prob: float = 0.5
@@ -83,9 +84,9 @@ class Chance:
             return lq, gt
         return self.change(pixels(lq)), self.change(pixels(gt))
 
+    @abstractmethod
     def change(self, clip: np.ndarray) -> np.ndarray:
         """The changed clip, as a view."""
-        raise NotImplementedError
 
 
 class PairedRandomHorizontalFlip(Chance):
