@@ -6,9 +6,10 @@ import paddle
 import paddle.nn as nn
 from paddle import Tensor
 
-from ppvsr.archs.blocks import ResidualTrunk, lrelu
+from ppvsr.archs.blocks import SLOPE, ResidualTrunk
 from ppvsr.archs.recurrent import RecurrentNet
 from ppvsr.archs.streaming import Clip, Streaming
+from ppvsr.ops.conv import convolve
 from ppvsr.ops.resample import upsample
 
 
@@ -45,11 +46,11 @@ class BasicVSR(Streaming, RecurrentNet):
     def propagate(self, branch: str, aligned: Tensor, frame: Tensor) -> Tensor:
         """Return the next state of a branch, given its last one, brought onto the frame."""
         trunk = self.backward_resblocks if branch == "backward" else self.forward_resblocks
-        return trunk(paddle.concat([frame, aligned], axis=1))
+        return trunk(frame, aligned)
 
     def reconstruct(self, frame: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
         """Return the picture (b, 3, 4h, 4w) of a frame, given the states of both branches at it."""
-        x = lrelu(self.fusion(paddle.concat([backward, forward], axis=1)))
+        x = convolve(self.fusion, backward, forward, slope=SLOPE)
         return self.residue(x) + upsample(frame, self.scale)
 
     def _enlarge(self, clip: Clip) -> tuple[list[Tensor], ...]:

@@ -90,11 +90,11 @@ class BasicVSRPlusPlus(Streaming, RecurrentNet):
     def reconstruct(self, frame: Tensor, *feats: Tensor) -> Tensor:
         """Return the picture (b, 3, s * h, s * w) of a frame."""
         base = upsample(frame, self.scale) if self.is_low_res_input else frame
-        return self.residue(self.reconstruction(paddle.concat(feats, axis=1))) + base
+        return self.residue(self.reconstruction(*feats)) + base
 
     def _advance(self, branch: str, aligned: Tensor, *feats: Tensor) -> Tensor:
         backbone = getattr(self, f"backbone_{branch}")
-        return aligned + backbone(paddle.concat([*feats, aligned], axis=1))
+        return aligned + backbone(*feats, aligned)
 
     def _clip_flows(self, frames: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         return self.spynet.clip_flows(self.shrink(paddle.stack(frames, axis=1)))

@@ -8,6 +8,8 @@ import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle import Tensor
 
+from ppvsr.ops.conv import convolve
+
 SLOPE = 0.1
 HEAD_CHANNELS = 64  # at high resolution, whatever the width of the network
 
@@ -38,7 +40,7 @@ class ResidualBlock(nn.Layer):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add what the two convolutions find."""
-        return x + self.conv2(F.relu(self.conv1(x)))
+        return convolve(self.conv2, convolve(self.conv1, x, slope=0.0), plus=x)
 
 
 class ResidualTrunk(nn.Layer):
@@ -49,6 +51,6 @@ class ResidualTrunk(nn.Layer):
         self.conv_in = conv3x3(in_channels, out_channels)
         self.blocks = nn.Sequential(*(ResidualBlock(out_channels) for _ in range(num_blocks)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `x` to features."""
-        return self.blocks(lrelu(self.conv_in(x)))
+    def forward(self, *xs: Tensor) -> Tensor:
+        """Map `xs`, joined by channels, to features."""
+        return self.blocks(convolve(self.conv_in, *xs, slope=SLOPE))

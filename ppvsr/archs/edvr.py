@@ -7,14 +7,14 @@ from typing import ClassVar
 
 import paddle
 import paddle.nn as nn
-import paddle.nn.functional as F
 from paddle import Tensor
 
-from ppvsr.archs.blocks import HEAD_CHANNELS, ResidualBlock, conv3x3, lrelu
+from ppvsr.archs.blocks import HEAD_CHANNELS, SLOPE, ResidualBlock, conv3x3, lrelu
 from ppvsr.archs.checks import check_clip, check_groups
 from ppvsr.archs.pcd import PCDAlignment
 from ppvsr.archs.tsa import TSAFusion
 from ppvsr.errors import ConfigError
+from ppvsr.ops.conv import convolve
 from ppvsr.ops.resample import upsample
 
 
@@ -100,14 +100,14 @@ class EDVRNet(nn.Layer):
     def _first(self, frames: Tensor) -> Tensor:
         if self.predeblur:
             return self.cov_1(self.pre_deblur(frames))
-        return lrelu(self.conv_first(frames))
+        return convolve(self.conv_first, frames, slope=SLOPE)
 
     def _residue(self, x: Tensor) -> Tensor:
         """Turn features (b, nf, h, w) into what is to be added to the centre frame, (b, c, 4h, 4w)."""
         x = self.reconstructor(x)
         for conv in (self.upconv1, self.upconv2):
-            x = lrelu(F.pixel_shuffle(conv(x), 2))
-        return self.conv_last(lrelu(self.HRconv(x)))
+            x = convolve(conv, x, slope=SLOPE, shuffled=True)
+        return convolve(self.conv_last, convolve(self.HRconv, x, slope=SLOPE))
 
 
 class EDVRFeatureExtractor(nn.Layer):
@@ -135,7 +135,7 @@ class EDVRFeatureExtractor(nn.Layer):
     def forward(self, window: Tensor) -> Tensor:
         """Return the features of the centre frame."""
         levels = _pyramid(
-            self.feature_extraction(lrelu(self.conv_first(window.flatten(0, 1)))),
+            self.feature_extraction(convolve(self.conv_first, window.flatten(0, 1), slope=SLOPE)),
             [(self.feat_l2_conv1, self.feat_l2_conv2), (self.feat_l3_conv1, self.feat_l3_conv2)],
         )
         return self.fusion(_align(self.pcd_alignment, levels, self.nframes, self.center))
@@ -174,7 +174,7 @@ def _pyramid(features: Tensor, convs: Sequence[tuple[nn.Layer, nn.Layer]]) -> li
     """Return features (n, c, h, w) and those that each pair of convolutions makes at half the size of the last."""
     levels = [features]
     for halve, refine in convs:
-        levels.append(lrelu(refine(lrelu(halve(levels[-1])))))
+        levels.append(convolve(refine, lrelu(halve(levels[-1])), slope=SLOPE))
     return levels
 
 

@@ -11,6 +11,7 @@ from ppvsr.archs.edvr import EDVRFeatureExtractor
 from ppvsr.archs.recurrent import RecurrentNet
 from ppvsr.archs.streaming import NO_FLOWS, Clip, Pending, link
 from ppvsr.errors import ConfigError
+from ppvsr.ops.conv import convolve
 from ppvsr.ops.resample import pad_to_multiple, upsample
 
 MULTIPLE = 4  # of the sides, for the pyramid of the extractor
@@ -84,12 +85,12 @@ class IconVSR(RecurrentNet):
     def refill(self, branch: str, aligned: Tensor, key: Tensor) -> Tensor:
         """Fuse the state of a branch, brought onto a keyframe, with the features of that frame."""
         fusion = self.backward_fusion if branch == "backward" else self.forward_fusion
-        return fusion(paddle.concat([aligned, key], axis=1))
+        return convolve(fusion, aligned, key)
 
     def propagate(self, branch: str, aligned: Tensor, *feats: Tensor) -> Tensor:
         """Return the next state of a branch, given its last one, brought onto the frame."""
         trunk = self.backward_resblocks if branch == "backward" else self.forward_resblocks
-        return trunk(paddle.concat([*feats, aligned], axis=1))
+        return trunk(*feats, aligned)
 
     def reconstruct(self, frame: Tensor, forward: Tensor) -> Tensor:
         """Return the picture (b, 3, 4h, 4w) of a frame, given the state of the second branch at it."""

@@ -9,13 +9,13 @@ from typing import ClassVar
 
 import paddle
 import paddle.nn as nn
-import paddle.nn.functional as F
 from paddle import Tensor
 
-from ppvsr.archs.blocks import ResidualTrunk, conv3x3, lrelu
+from ppvsr.archs.blocks import SLOPE, ResidualTrunk, conv3x3
 from ppvsr.archs.checks import check_groups
 from ppvsr.archs.spynet import SPyNet
 from ppvsr.archs.streaming import Clip, State, Streaming, Tensors
+from ppvsr.ops.conv import convolve, run_chain
 from ppvsr.ops.deform import FlowGuidedAlignment, RefiningAlignment
 from ppvsr.ops.resample import PixelShufflePack, conv_shuffled, upsample
 
@@ -135,47 +135,44 @@ class MSVSR(Streaming):
 
     def local_fusion(self, cur: Tensor, next: Tensor, previous: Tensor) -> Tensor:
         """Fuse a frame with its aligned neighbours; at the ends of the clip zeros stand for the missing one."""
-        return self.stage1_blocks(paddle.concat([cur, next, previous], axis=1))
+        return self.stage1_blocks(cur, next, previous)
 
     def begin(self, branch: str, *feats: Tensor) -> Tensor:
         """Return the state after the first frame of a branch."""
-        return self.backbone[branch](paddle.concat([*feats, paddle.zeros_like(feats[0])], axis=1))
+        return self.backbone[branch](*feats, paddle.zeros_like(feats[0]))
 
     def propagate(self, branch: str, state: Tensor, flow: Tensor, *feats: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the next state, and the offset and mask by which the last one was aligned."""
         aligned, offset, mask = self.deform_align[branch](state, feats[0], flow)
-        return aligned + self.backbone[branch](paddle.concat([*feats, aligned], axis=1)), offset, mask
+        return aligned + self.backbone[branch](*feats, aligned), offset, mask
 
     def refine(self, branch: str, state: Tensor, flow: Tensor, offset: Tensor, mask: Tensor, *feats: Tensor) -> Tensor:
         """Return the next state, aligned by improving upon the offset and mask of the branch of stage 2."""
         aligned = self.deform_align[branch](state, feats[0], flow, offset, mask)
-        return aligned + self.backbone[branch](paddle.concat([*feats, aligned], axis=1))
+        return aligned + self.backbone[branch](*feats, aligned)
 
     def auxiliary(self, frame: Tensor, *feats: Tensor) -> tuple[Tensor, Tensor]:
         """Return the auxiliary picture (b, 3, 4h, 4w) and the features of the frame that were improved by it."""
-        low = self.aux_reconstruction(paddle.concat(feats, axis=1))  # (b, c, h, w)
-        mid = lrelu(self.aux_upsample1(low))  # (b, c, 2h, 2w)
-        high = lrelu(self.aux_upsample2.upsample_conv(mid))  # (b, 4c, 2h, 2w), to be shuffled
+        low = self.aux_reconstruction(*feats)  # (b, c, h, w)
+        mid = self.aux_upsample1(low, SLOPE)  # (b, c, 2h, 2w)
+        high = convolve(self.aux_upsample2.upsample_conv, mid, slope=SLOPE)  # (b, 4c, 2h, 2w), to be shuffled
         picture = conv_shuffled(self.aux_conv_last, high) + upsample(frame, self.scale)
-        first, *rest = self.aux_block_down1
-        down = conv_shuffled(first, high, beside=picture)
-        for layer in rest:
-            down = layer(down)
-        down = self.aux_block_down2(paddle.concat([down, mid], axis=1))
-        return picture, self.aux_fusion(paddle.concat([down, low], axis=1))
+        first, activation, last = self.aux_block_down1
+        down = convolve(last, activation(conv_shuffled(first, high, beside=picture)))
+        down = run_chain(self.aux_block_down2, down, mid)
+        return picture, convolve(self.aux_fusion, down, low)
 
     def reconstruct(self, frame: Tensor, *feats: Tensor) -> Tensor:
         """Return the picture (b, 3, 4h, 4w)."""
-        x = self.reconstruction(paddle.concat(feats, axis=1))
-        x = lrelu(self.upsample2.upsample_conv(lrelu(self.upsample1(x))))  # (b, 4c, 2h, 2w), to be shuffled
+        x = self.upsample1(self.reconstruction(*feats), SLOPE)
         if self.only_last:
-            x = conv_shuffled(self.conv_last, x)
+            x = conv_shuffled(self.conv_last, convolve(self.upsample2.upsample_conv, x, slope=SLOPE))
         else:
-            x = self.conv_last(lrelu(self.conv_hr(F.pixel_shuffle(x, 2))))
+            x = convolve(self.conv_last, convolve(self.conv_hr, self.upsample2(x, SLOPE), slope=SLOPE))
         x = x + upsample(frame, self.scale)
         if self.use_local_connect:
             local = feats[1]
-            high = lrelu(self.aux_upsample2.upsample_conv(lrelu(self.aux_upsample1(local))))
+            high = convolve(self.aux_upsample2.upsample_conv, self.aux_upsample1(local, SLOPE), slope=SLOPE)
             x = x + conv_shuffled(self.hybrid_conv_last, high)
         return x
 

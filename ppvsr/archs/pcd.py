@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import paddle
 import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle import Tensor
 
-from ppvsr.archs.blocks import conv3x3, lrelu
+from ppvsr.archs.blocks import SLOPE, conv3x3, lrelu
+from ppvsr.ops.conv import convolve
 from ppvsr.ops.deform import DeformConv2D, offset_conv
 from ppvsr.ops.resample import upsample
 
@@ -24,7 +24,7 @@ class DeformPack(nn.Layer):
 
     def forward(self, x: Tensor, hints: Tensor) -> Tensor:
         """Align `x` by what `hints` tell; all (n, c, h, w)."""
-        prediction = self.conv_offset_mask(hints)
+        prediction = convolve(self.conv_offset_mask, hints)
         taps = prediction.shape[1] // 3
         return self.dcn(x, prediction[:, : 2 * taps], F.sigmoid(prediction[:, 2 * taps :]))
 
@@ -52,13 +52,13 @@ class PCDAlignment(nn.Layer):
         hints, aligned = self._coarsest(x[2], ref[2])
         for level in LEVELS[1:]:
             hints, aligned = self._finer(level, x[level - 1], ref[level - 1], hints, aligned)
-        hints = lrelu(self.PCD_Align_cas_offset_conv1(paddle.concat([aligned, ref[0]], axis=1)))
-        hints = lrelu(self.PCD_Align_cas_offset_conv2(hints))
+        hints = convolve(self.PCD_Align_cas_offset_conv1, aligned, ref[0], slope=SLOPE)
+        hints = convolve(self.PCD_Align_cas_offset_conv2, hints, slope=SLOPE)
         return lrelu(self.PCD_Align_cascade_dcn(aligned, hints))
 
     def _coarsest(self, x: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
-        hints = lrelu(self.PCD_Align_L3_offset_conv1(paddle.concat([x, ref], axis=1)))
-        hints = lrelu(self.PCD_Align_L3_offset_conv2(hints))
+        hints = convolve(self.PCD_Align_L3_offset_conv1, x, ref, slope=SLOPE)
+        hints = convolve(self.PCD_Align_L3_offset_conv2, hints, slope=SLOPE)
         return hints, lrelu(self.PCD_Align_L3_dcn(x, hints))
 
     def _finer(self, level: int, x: Tensor, ref: Tensor, hints: Tensor, aligned: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,7 +67,8 @@ class PCDAlignment(nn.Layer):
             getattr(self, f"PCD_Align_L{level}_{name}")
             for name in ("offset_conv1", "offset_conv2", "offset_conv3", "dcn", "fea_conv")
         )
-        own = lrelu(conv1(paddle.concat([x, ref], axis=1)))
-        hints = lrelu(conv3(lrelu(conv2(paddle.concat([own, 2 * upsample(hints, 2)], axis=1)))))
-        aligned = fea_conv(paddle.concat([dcn(x, hints), upsample(aligned, 2)], axis=1))
-        return hints, aligned if level == 1 else lrelu(aligned)
+        own = convolve(conv1, x, ref, slope=SLOPE)
+        hints = convolve(conv2, own, 2 * upsample(hints, 2), slope=SLOPE)
+        hints = convolve(conv3, hints, slope=SLOPE)
+        aligned = [dcn(x, hints), upsample(aligned, 2)]
+        return hints, convolve(fea_conv, *aligned, slope=1.0 if level == 1 else SLOPE)

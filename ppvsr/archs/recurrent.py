@@ -7,8 +7,9 @@ from typing import ClassVar
 import paddle.nn as nn
 from paddle import Tensor
 
-from ppvsr.archs.blocks import HEAD_CHANNELS, conv3x3, lrelu
+from ppvsr.archs.blocks import HEAD_CHANNELS, SLOPE, conv3x3
 from ppvsr.archs.spynet import SPyNet
+from ppvsr.ops.conv import convolve
 from ppvsr.ops.resample import PixelShufflePack
 from ppvsr.ops.warp import flow_warp
 
@@ -36,5 +37,5 @@ class RecurrentNet(nn.Layer):
 
     def residue(self, x: Tensor) -> Tensor:
         """Turn features (b, c, h, w) into what is to be added to an enlarged frame, (b, 3, 4h, 4w)."""
-        x = lrelu(self.upsample2(lrelu(self.upsample1(x))))
-        return self.conv_last(lrelu(self.conv_hr(x)))
+        x = self.upsample2(self.upsample1(x, SLOPE), SLOPE)
+        return convolve(self.conv_last, convolve(self.conv_hr, x, slope=SLOPE))

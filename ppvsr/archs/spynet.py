@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -11,7 +10,8 @@ import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle import Tensor
 
-from ppvsr.archs.blocks import lrelu
+from ppvsr.archs.blocks import SLOPE
+from ppvsr.ops.conv import convolve
 from ppvsr.ops.resample import double, resize
 from ppvsr.ops.warp import flow_warp
 
@@ -26,7 +26,7 @@ class Kind(NamedTuple):
     levels: int
     kernel: int
     channels: tuple[int, ...]
-    activation: Callable[[Tensor], Tensor]
+    slope: float  # of the activation below zero
     name: str  # of a convolution, counted from `first`, as in published weights
     first: int
     nested: bool  # published weights know a convolution as `<name>.conv` instead of `<name>`
@@ -35,9 +35,9 @@ class Kind(NamedTuple):
 FULL = (8, 16, 16, 32, 32, 32, 64, 32, 32, 32, 16, 16, 16, 16, 16, 2)
 TINY = (8, 16, 16, 32, 32, 32, 32, 16, 16, 16, 8, 8, 2)
 KINDS = {
-    "basic": Kind(6, 7, (8, 32, 64, 32, 16, 2), F.relu, "conv{}", 1, nested=False),
-    "full": Kind(6, 3, FULL, lrelu, "{}", 0, nested=True),
-    "tiny": Kind(3, 3, TINY, lrelu, "{}", 0, nested=True),
+    "basic": Kind(6, 7, (8, 32, 64, 32, 16, 2), 0.0, "conv{}", 1, nested=False),
+    "full": Kind(6, 3, FULL, SLOPE, "{}", 0, nested=True),
+    "tiny": Kind(3, 3, TINY, SLOPE, "{}", 0, nested=True),
 }
 
 
@@ -107,15 +107,16 @@ class SPyNet(nn.Layer):
             if i:
                 flow = 2 * double(flow)
                 warped = flow_warp(other[i], flow, border=True)
-            flow = flow + self._residue(level, paddle.concat([ref[i], warped, flow], axis=1)).astype("float32")
+            flow = flow + self._residue(level, ref[i], warped, flow).astype("float32")
         padded_h, padded_w = flow.shape[2:]
         flow = resize(flow, h, w)
         return paddle.concat([flow[:, :1] * (w / padded_w), flow[:, 1:] * (h / padded_h)], axis=1)
 
-    def _residue(self, level: nn.Sequential, x: Tensor) -> Tensor:
-        for i, conv in enumerate(level):
-            x = conv(self.kind.activation(x) if i else x)
-        return x
+    def _residue(self, level: nn.Sequential, *xs: Tensor) -> Tensor:
+        convs = [each[0] if self.kind.nested else each for each in level]
+        for conv in convs[:-1]:
+            xs = (convolve(conv, *xs, slope=self.kind.slope),)
+        return convolve(convs[-1], *xs)
 
 
 def _level(kind: Kind) -> nn.Sequential:

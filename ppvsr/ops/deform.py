@@ -7,6 +7,8 @@ offsets their starting point.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import paddle
 import paddle.nn as nn
 import paddle.nn.functional as F
@@ -14,7 +16,8 @@ from paddle import Tensor
 from paddle.vision.ops import DeformConv2D as PaddleDeformConv2D
 from paddle.vision.ops import deform_conv2d
 
-from ppvsr.ops import native
+from ppvsr.ops import lowering, native
+from ppvsr.ops.conv import run_chain
 from ppvsr.ops.warp import flow_warp
 
 TAPS = 9  # of a 3x3 kernel
@@ -36,10 +39,10 @@ class DeformConv2D(PaddleDeformConv2D):
     def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
         """Read `x` at the offsets, weigh by the mask, convolve."""
         with paddle.amp.auto_cast(enable=False):
-            wide = [v.astype("float32") for v in (x, offset, self.weight, self.bias)]
-            how = {"padding": 1, "deformable_groups": self.groups, "mask": mask.astype("float32")}
+            wide = [_wide(v) for v in (x, offset, self.weight, self.bias)]
+            how = {"padding": 1, "deformable_groups": self.groups, "mask": _wide(mask)}
             aligned = native.deform_conv2d(*wide, **how) if self.native else deform_conv2d(*wide, **how)
-            return aligned.astype(x.dtype)
+            return aligned if aligned.dtype == x.dtype else aligned.astype(x.dtype)
 
 
 def use_native(net: nn.Layer, on: bool = True) -> str | None:
@@ -68,9 +71,7 @@ class FlowGuidedAlignment(nn.Layer):
         x, cur: (n, c, h, w);  flow: (n, 2, h, w).  Returns aligned (n, c, h, w), offset (n, 18 * groups, h, w) and
         mask (n, 9 * groups, h, w).
         """
-        hints = paddle.concat([flow_warp(x, flow), cur, flow], axis=1)
-        residue, mask = predict_offset(self.conv_offset, hints)
-        offset = residue + as_offset(flow, residue.shape[1])
+        offset, mask = predict_offset(self.conv_offset, flow_warp(x, flow), cur, flow, flows=[flow])
         return self.dcn(x, offset, mask), offset, mask
 
 
@@ -85,9 +86,8 @@ class RefiningAlignment(nn.Layer):
 
     def forward(self, x: Tensor, cur: Tensor, flow: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
         """Align `x` (n, c, h, w) with `cur`; the others are what FlowGuidedAlignment takes and returns."""
-        hints = paddle.concat([self.mdconv(x, offset, mask), cur, flow], axis=1)
-        residue, new_mask = predict_offset(self.conv_offset, hints)
-        return self.dcn(x, residue + offset, (new_mask + mask) / 2)
+        aligned = self.mdconv(x, offset, mask)
+        return self.dcn(x, *predict_offset(self.conv_offset, aligned, cur, flow, start=(offset, mask)))
 
 
 class SecondOrderAlignment(nn.Layer):
@@ -104,10 +104,8 @@ class SecondOrderAlignment(nn.Layer):
         x1, x2, cur: (n, c, h, w);  flow1, flow2: (n, 2, h, w).  Returns (n, c, h, w).
         """
         hints = [flow_warp(x1, flow1), cur, flow_warp(x2, flow2), flow1, flow2]
-        residue, mask = predict_offset(self.conv_offset, paddle.concat(hints, axis=1))
-        half = residue.shape[1] // 2  # the first half of the groups reads x1, the second x2
-        offset = residue + paddle.concat([as_offset(flow1, half), as_offset(flow2, half)], axis=1)
-        return self.dcn(paddle.concat([x1, x2], axis=1), offset, mask)
+        both = paddle.concat([x1, x2], axis=1)  # the first half of the groups reads x1, the second x2
+        return self.dcn(both, *predict_offset(self.conv_offset, *hints, flows=[flow1, flow2]))
 
 
 def offset_net(in_channels: int, channels: int, groups: int) -> nn.Sequential:
@@ -125,13 +123,32 @@ def offset_conv(channels: int, groups: int) -> nn.Conv2D:
     return conv
 
 
-def predict_offset(net: nn.Sequential, hints: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what `net` adds to the offsets, within ±10 pixels, and the mask, 0 to 1."""
-    prediction = net(hints).astype("float32")
-    taps = prediction.shape[1] // 3
-    return MAX_RESIDUE * paddle.tanh(prediction[:, : 2 * taps]), F.sigmoid(prediction[:, 2 * taps :])
+def predict_offset(
+    net: nn.Sequential,
+    *hints: Tensor,
+    flows: Sequence[Tensor] = (),
+    start: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the offset, within ±10 pixels of where it starts, and the mask, 0 to 1, by what `net` makes of the hints.
+
+    flows: (n, 2, h, w), where the offsets of as many equal parts of the groups start.
+    start: or an offset to start from, and a mask that the new one is averaged with.
+    """
+    answer = _wide(run_chain(net, *hints))
+    if lowering.by_own_operators():
+        return native.offsets(answer, flows, start, reach=MAX_RESIDUE)
+    taps = answer.shape[1] // 3
+    residue, mask = MAX_RESIDUE * paddle.tanh(answer[:, : 2 * taps]), F.sigmoid(answer[:, 2 * taps :])
+    if start is not None:
+        return residue + start[0], (mask + start[1]) / 2
+    starts = [as_offset(flow, 2 * taps // len(flows)) for flow in flows]
+    return residue + (starts[0] if len(starts) == 1 else paddle.concat(starts, axis=1)), mask
 
 
 def as_offset(flow: Tensor, channels: int) -> Tensor:
     """Repeat a flow (n, 2, h, w), x first, as the offset of every tap, y first: (n, channels, h, w)."""
     return flow.flip(1).tile([1, channels // 2, 1, 1])
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x if x.dtype == paddle.float32 else x.astype("float32")

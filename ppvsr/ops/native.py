@@ -1,8 +1,8 @@
-"""Deformable convolution by ppvsr's own operator for the CPU (ppvsr/ops/native), compiled at first use.
+"""ppvsr's own operators for the CPU (ppvsr/ops/native), compiled at first use.
 
-Within 1e-5 of Paddle's, gradients included, and many times as fast (benchmarks/deform.py). Results do not depend on
-the number of threads. Where the operator cannot be had or does not apply (CUDA, other types than float32), Paddle's
-own does the work.
+Deformable convolution is within 1e-5 of Paddle's, gradients included, and many times as fast (benchmarks/deform.py).
+Where the operator cannot be had or does not apply (CUDA, other types than float32), Paddle's own does the work.
+The 3x3 convolution is for compiled steps: it has no gradient. Results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -12,22 +12,35 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import paddle
 from paddle import Tensor
 from paddle.vision.ops import deform_conv2d as paddle_deform_conv2d
 
+from ppvsr.ops.layouts import known_plain, plain
 from ppvsr.ops.native_cache import BuildError, library
 
 SOURCES = Path(__file__).parent / "native"
-OPERATOR = "ppvsr_deform_conv2d"
+DEFORM_CONV, CONV, OFFSETS = "ppvsr_deform_conv2d", "ppvsr_conv3x3", "ppvsr_offsets"
+# Weights become as large as a tile before they are multiplied with it (winograd.cc): G of arXiv 1509.09308.
+GROWTH = np.array(
+    [
+        [1 / 4, 0, 0],
+        [-1 / 6, -1 / 6, -1 / 6],
+        [-1 / 6, 1 / 6, -1 / 6],
+        [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6],
+        [0, 0, 1],
+    ]
+)
 
 
 @functools.cache
 def load() -> str | None:
-    """Compile the operator unless that was done before (a few seconds, once per machine) and make it known to Paddle.
+    """Compile the operators unless that was done before (some seconds, once per machine) and make them known to Paddle.
 
-    Programs that were saved with the operator need this, too, before they are loaded.
-    Returns None, or in one line why there is no such operator, what is lost, and what helps.
+    Programs that were saved with them need this, too, before they are loaded.
+    Returns None, or in one line why there are none, what is lost, and what helps.
     """
     try:
         path = library(SOURCES)
@@ -68,12 +81,53 @@ def deform_conv2d(
         bias = paddle.zeros(weight.shape[:1])
     if mask is None:
         mask = paddle.ones_like(offset[:, ::2])
-    if not paddle.in_dynamic_mode():
-        # oneDNN would hand over its own layout. What has no kernel there brings the plain one back.
-        x, offset, mask = paddle.assign(x), paddle.assign(offset), paddle.assign(mask)
     pairs = [[each, each] if isinstance(each, int) else list(each) for each in (stride, padding, dilation)]
-    inputs = x, offset, weight, bias, mask
-    return paddle._C_ops._run_custom_op(OPERATOR, *inputs, *pairs, deformable_groups, groups)[0]
+    inputs = plain(x), plain(offset), weight, bias, plain(mask)
+    return known_plain(paddle._C_ops._run_custom_op(DEFORM_CONV, *inputs, *pairs, deformable_groups, groups)[0])
+
+
+def transform_weight(weight: Tensor) -> Tensor:
+    """Bring the weight (co, c, 3, 3) of a convolution into the form that `conv3x3` wants, (36, c, co)."""
+    grown = np.einsum("ik,jl,ockl->ijco", GROWTH, GROWTH, weight.numpy().astype(np.float64))
+    grown = grown.reshape(36, *grown.shape[2:]).astype(np.float32)
+    given = paddle.nn.initializer.Assign(grown)
+    return paddle.create_parameter(list(grown.shape), "float32", default_initializer=given)
+
+
+def conv3x3(
+    xs: Sequence[Tensor],
+    weight: Tensor,
+    bias: Tensor,
+    *,
+    slope: float = 1.0,
+    plus: Tensor | None = None,
+    shuffled: bool = False,
+) -> Tensor:
+    """Convolve, activate, add or shuffle pixels, by one operator, which `load` has made known.
+
+    xs: (n, *, h, w), joined by channels; zeros lie around them.  weight: of `transform_weight`.  bias: (co).
+    slope: what is below zero is multiplied by it.  plus: (n, co, h, w), added in the end.
+    Returns (n, co, h, w), within 1e-5 of Paddle's for numbers around 1, or when `shuffled` (n, co / 4, 2h, 2w).
+    """
+    added = None if plus is None else plain(plus)
+    inputs = [plain(x) for x in xs], weight, bias, added
+    return known_plain(paddle._C_ops._run_custom_op(CONV, *inputs, slope, shuffled)[0])
+
+
+def offsets(
+    answer: Tensor, flows: Sequence[Tensor] = (), start: tuple[Tensor, Tensor] | None = None, *, reach: float
+) -> tuple[Tensor, Tensor]:
+    """Make offsets and masks of what a network answered, by one operator, which `load` has made known.
+
+    answer: (n, 3k, h, w).  Offsets are reach * tanh(the first 2k channels) + where they start: at `flows` (n, 2, h, w),
+    x first, each for an equal part of them, or at the offset of `start`.  Masks are sigmoid(the last k channels), with
+    `start` averaged with its mask.
+    Returns the offset (n, 2k, h, w), y first, and the mask (n, k, h, w).
+    """
+    starts, mask = (flows, None) if start is None else ([start[0]], plain(start[1]))
+    inputs = plain(answer), [plain(each) for each in starts], mask
+    offset, mask = paddle._C_ops._run_custom_op(OFFSETS, *inputs, reach)
+    return known_plain(offset), known_plain(mask)
 
 
 def _applies(*tensors: Tensor | None) -> bool:

@@ -171,8 +171,8 @@ def _compile(folder: Path, compiler: Sequence[str], unfinished: Path, home: Path
 
 
 def _flags(source: Path) -> list[str]:
-    """Only the operator sees Paddle's headers, only the others are made for this processor."""
-    if source.stem != "operator":
+    """Only the operators see Paddle's headers, only the others are made for this processor."""
+    if not source.stem.endswith("_operator"):
         return [*FLAGS, *KERNEL_FLAGS]
     include = paddle.sysconfig.get_include()
     return [*FLAGS, *PADDLE_FLAGS, f"-I{include}", f"-I{include}/third_party"]

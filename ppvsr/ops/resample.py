@@ -8,12 +8,13 @@ import paddle.nn.functional as F
 from paddle import Tensor
 
 from ppvsr.ops import lowering
+from ppvsr.ops.conv import convolve
 
 
 class PixelShufflePack(nn.Layer):
     """Upsample by two: a 3x3 convolution to four times the channels, then a pixel shuffle.
 
-    (n, in_channels, h, w) -> (n, out_channels, 2h, 2w), without activation.
+    (n, in_channels, h, w) -> (n, out_channels, 2h, 2w).
     """
 
     keeps_initial_weights = True
@@ -22,9 +23,9 @@ class PixelShufflePack(nn.Layer):
         super().__init__()
         self.upsample_conv = nn.Conv2D(in_channels, 4 * out_channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return `x` at twice its size."""
-        return F.pixel_shuffle(self.upsample_conv(x), 2)
+    def forward(self, x: Tensor, slope: float = 1.0) -> Tensor:
+        """Return `x` at twice its size; what is below zero is multiplied by `slope`."""
+        return convolve(self.upsample_conv, x, slope=slope, shuffled=True)
 
 
 def conv_shuffled(conv: nn.Conv2D, x: Tensor, beside: Tensor | None = None) -> Tensor:

@@ -9,6 +9,7 @@ import paddle
 from paddle import Tensor
 from paddle.nn import Layer
 
+from ppvsr.ops.layouts import known_plain
 from ppvsr.ops.lowering import Lowering, lowered
 from ppvsr.runtime.steps import Example, Run
 
@@ -27,7 +28,7 @@ class _Step(Layer):
 
     def forward(self, inputs: list[Tensor]) -> Any:
         """Run the step."""
-        return self.step(*self.words, *inputs)
+        return self.step(*self.words, *(known_plain(x) for x in inputs))
 
 
 def export(net: Layer, example: Example, path: Path, *, native: bool) -> None:

@@ -1,4 +1,3 @@
-import ctypes
 import fcntl
 import os
 import subprocess
@@ -15,13 +14,6 @@ from ppvsr.ops import native, native_cache
 from ppvsr.ops.deform import DeformConv2D, FlowGuidedAlignment, use_native
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def operator():
-    """Compile the operator, into the cache of this machine."""
-    if reason := native.load():
-        pytest.skip(reason)
 
 
 def case(*, n=1, c=8, co=8, size=(11, 13), kernel=(3, 3), stride=1, padding=1, dilation=1, dg=2, groups=1):
@@ -115,19 +107,12 @@ def test_bias_and_mask_may_be_missing(operator, left_out):
     assert_equal(run(native.deform_conv2d, tensors, options), run(paddle_deform_conv2d, tensors, options))
 
 
-def test_runs_are_equal_bit_for_bit_whatever_the_threads(operator):
-    runtime = Path(paddle.sysconfig.get_lib()) / "libiomp5.so"
-    if not runtime.is_file():
-        pytest.skip("Paddle has no OpenMP runtime of its own here")
-    set_threads = ctypes.CDLL(str(runtime)).omp_set_num_threads
+def test_runs_are_equal_bit_for_bit_whatever_the_threads(operator, threads):
     tensors, options = case(n=2, c=32, co=32, dg=8, size=(40, 60))
     results = []
-    try:
-        for threads in (1, 2, 2, 3, 8):
-            set_threads(threads)
+    for number in (1, 2, 2, 3, 8):
+        with threads(number):
             results.append(run(native.deform_conv2d, tensors, options))
-    finally:
-        set_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     for other in results[1:]:
         for key, value in other.items():
             np.testing.assert_array_equal(value, results[0][key], err_msg=key)

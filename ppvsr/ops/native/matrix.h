@@ -27,8 +27,8 @@ struct Pack<T, 1> {
 
 template <int W>
 using Vec = typename Pack<float, W>::type;
-using Floats = Vec<LANES>;
-using Ints = Pack<int, LANES>::type;
+typedef float Floats __attribute__((vector_size(4 * LANES)));  // for variables: where such numbers lie is aligned
+typedef int Ints __attribute__((vector_size(4 * LANES)));
 
 template <int W>
 inline Vec<W> load(const float* from) {

@@ -12,9 +12,6 @@
 
 namespace ppvsr {
 
-typedef float Floats __attribute__((vector_size(4 * LANES)));
-typedef int Ints __attribute__((vector_size(4 * LANES)));
-
 // The pixels of a tile: where the first tap would read without an offset.
 struct Places {
   alignas(64) float y[TILE], x[TILE];
