@@ -2,13 +2,12 @@
 
     python -m benchmarks.time_spent [PPMSVSR] [--size 160x90] [--frames 5] [--threads 2] [--json FILE]
 
-oneDNN itself says how long each of its primitives took (ONEDNN_VERBOSE=1) and what it computed, from which follow the
-operations of every convolution: 2 x batch x channels in x channels out x kernel x pixels out. Their sum divided by the
-time of the convolutions alone is the convolutions' rate. The machine's own rate is that of a product of two 2048x2048
-float32 matrices by Paddle (MKL), measured between the passes of the same process, with the same threads: the share is
-one divided by the other. A share above 1 would be possible, as Winograd's algorithm needs fewer operations than are
-counted; oneDNN chooses none here. What is not oneDNN's is ppvsr's own operator (deformable convolutions, warping),
-copies and Python.
+oneDNN and ppvsr's own operators say how long each call took (ONEDNN_VERBOSE=1, PPVSR_VERBOSE=1) and what it computed,
+from which follow the operations of every convolution: 2 x batch x channels in x channels out x kernel x pixels out.
+Their sum divided by the time of the convolutions alone is the convolutions' rate. The machine's own rate is that of a
+product of two 2048x2048 float32 matrices by Paddle (MKL), measured between the passes of the same process, with the
+same threads: the share is one divided by the other. It may exceed 1: Winograd's algorithm needs a quarter of the
+products that are counted.
 """
 
 from __future__ import annotations
@@ -31,6 +30,8 @@ from benchmarks.speed import make_network, processor
 SIDE = 2048  # of the matrices
 PASSES = 3
 MARK = "ppvsr:"
+OWN = "ppvsr_verbose"
+CONVOLUTIONS = "convolution", "own conv3x3"
 SHAPE = re.compile(
     r"(?:g(?P<g>\d+))?mb(?P<mb>\d+)_ic(?P<ic>\d+)oc(?P<oc>\d+)_ih\d+oh(?P<oh>\d+)kh(?P<kh>\d+).*?"
     r"_iw\d+ow(?P<ow>\d+)kw(?P<kw>\d+)"
@@ -41,7 +42,7 @@ def measure(name: str, size: str, frames: int, threads: int) -> dict[str, Any]:
     """Run a network in a child process that oneDNN reports on; return shares by step and by operator, and rates."""
     command = [sys.executable, "-m", "benchmarks.time_spent", name, "--size", size, "--frames", str(frames)]
     quiet = {"GLOG_minloglevel": "2", "PYTHONWARNINGS": "ignore"}
-    environment = {**os.environ, **quiet, "ONEDNN_VERBOSE": "1", "OMP_NUM_THREADS": str(threads)}
+    environment = {**os.environ, **quiet, "ONEDNN_VERBOSE": "1", "PPVSR_VERBOSE": "1", "OMP_NUM_THREADS": str(threads)}
     root = Path(__file__).parents[1]
     child = subprocess.run(
         [*command, "--threads", str(threads), "--child"], env=environment, cwd=root, stdout=subprocess.PIPE, text=True
@@ -63,12 +64,13 @@ def digest(lines: Iterable[str]) -> dict[str, Any]:
                 report = json.loads(rest)
         elif counted and ",exec," in line:
             fields = line.split(",")
-            operators[fields[5]] += float(fields[-1]) / 1000
-            if fields[5] == "convolution":
+            name = f"own {fields[2]}" if fields[0] == OWN else fields[5]
+            operators[name] += float(fields[-1]) / 1000
+            if name in CONVOLUTIONS:
                 operations += flops(fields[-2])
     whole = report["seconds"]
-    operators["ppvsr's own operator, copies, Python"] = whole - sum(operators.values())
-    rate, machine = operations / operators["convolution"], report["machine"]
+    operators["the rest: copies, Paddle's other operators, Python"] = whole - sum(operators.values())
+    rate, machine = operations / sum(operators[name] for name in CONVOLUTIONS), report["machine"]
     return {
         "steps": {key: value / sum(report["steps"].values()) for key, value in report["steps"].items()},
         "operators": {key: value / whole for key, value in sorted(operators.items(), key=lambda pair: -pair[1])},
@@ -152,7 +154,7 @@ def product_rate() -> float:
 
 def show(result: dict[str, Any]) -> None:
     """Print both tables."""
-    print(f"{result['name']} {result['size']}, {result['seconds_per_frame']:.3f} s a frame, seen by oneDNN's own clock")
+    print(f"{result['name']} {result['size']}, {result['seconds_per_frame']:.3f} s a frame")
     for title in ("steps", "operators"):
         print(f"\n{title}")
         for key, share in sorted(result[title].items(), key=lambda pair: -pair[1]):

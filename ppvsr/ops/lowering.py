@@ -1,9 +1,9 @@
 """What Paddle Inference with oneDNN cannot run, written in what it can.
 
 While a step is exported (`ppvsr.runtime`), resampling and 3x3 convolutions go through this file; everywhere else
-through Paddle's own operators. Paddle 3.3 raises on `interpolate` there, and on arithmetic with numbers that come from a
-shape: sizes are counted out of tensors instead. `assign` brings back the plain layout of a tensor; given oneDNN's own,
-what follows would compute wrong numbers without a word.
+through Paddle's own operators. Paddle 3.3 raises on `interpolate` there, and on arithmetic with numbers that come from
+a shape: sizes are counted out of tensors instead. `assign` brings back the plain layout of a tensor; given oneDNN's
+own, what follows would compute wrong numbers without a word.
 """
 
 from __future__ import annotations
@@ -99,11 +99,11 @@ def conv_shuffled(conv: nn.Conv2D, x: Tensor, beside: Tensor | None) -> Tensor:
     """
     if not hasattr(conv, "before_shuffle"):
         conv.before_shuffle = _before_shuffle(conv)
-    small, xs = conv.before_shuffle, (x,)
+    small, xs = conv.before_shuffle, [x]
     if beside is not None:
         k = beside.shape[1]
         apart = paddle.eye(4 * k).reshape([4 * k, k, 2, 2])  # a pixel unshuffle; Paddle's own wants to know the size
-        xs = (F.conv2d(beside, apart, stride=2), x)
+        xs = [F.conv2d(beside, apart, stride=2), x]
     large = conv._stride[0] == 1
     if convolves(small):
         return convolve(small, xs, 1.0, None, shuffled=large)

@@ -13,11 +13,12 @@ CONVOLUTION = (
     "onednn_verbose,v1,primitive,exec,cpu,convolution,brg,forward_inference,src:f32 dst:f32,,alg:convolution_direct,"
     "mb1_ic32oc64_ih90oh90kh3sh1dh0ph1_iw160ow160kw3sw1dw0pw1,2.0"
 )
+OWN = "ppvsr_verbose,exec,conv3x3,mb1_ic8oc4_ih10oh10kh3_iw20ow20kw3,0.5", "ppvsr_verbose,exec,offsets,mb1,0.25"
 REORDER = "onednn_verbose,v1,primitive,exec,cpu,reorder,jit:uni,undef,src:f32 dst:f32,,,1x1x90x1,1.0"
 REPORT = {"seconds": 0.01, "frames": 2, "steps": {"a": 3.0, "b": 1.0}, "machine": 1e12}
 
 
-def test_operations_follow_from_what_onednn_says():
+def test_operations_follow_from_what_operators_say():
     assert flops("mb1_ic32oc64_ih90oh90kh3sh1dh0ph1_iw160ow160kw3sw1dw0pw1") == 2 * 32 * 64 * 9 * 90 * 160
     assert flops("g4mb2_ic8oc8_ih9oh5kh3sh2dh0ph1_iw9ow5kw3sw2dw0pw1") == 2 * 2 * 8 * 8 * 9 * 25 / 4
     with pytest.raises(SystemExit, match="unknown way"):
@@ -25,12 +26,14 @@ def test_operations_follow_from_what_onednn_says():
 
 
 def test_only_what_lies_between_the_marks_counts():
-    lines = [CONVOLUTION, "ppvsr:begin", CONVOLUTION, REORDER, "noise", "ppvsr:end", REORDER]
+    lines = [CONVOLUTION, "ppvsr:begin", CONVOLUTION, REORDER, "noise", *OWN, "ppvsr:end", REORDER, *OWN]
     result = digest([*lines, f"ppvsr:report {json.dumps(REPORT)}"])
     assert result["operators"]["convolution"] == pytest.approx(0.2)
     assert result["operators"]["reorder"] == pytest.approx(0.1)
+    assert result["operators"]["own conv3x3"] == pytest.approx(0.05)
+    assert result["operators"]["own offsets"] == pytest.approx(0.025)
     assert sum(result["operators"].values()) == pytest.approx(1) and result["steps"] == {"a": 0.75, "b": 0.25}
-    assert result["convolutions"] == pytest.approx(2 * 32 * 64 * 9 * 90 * 160 / 0.002)
+    assert result["convolutions"] == pytest.approx(2 * 9 * (32 * 64 * 90 * 160 + 8 * 4 * 10 * 20) / 0.0025)
     assert result["share"] == pytest.approx(result["convolutions"] / 1e12)
 
 

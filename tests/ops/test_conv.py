@@ -1,5 +1,10 @@
 """3x3 convolutions by the own operator are Paddle's, with all that is done on the way."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import paddle
 import paddle.nn as nn
@@ -10,6 +15,7 @@ from ppvsr.ops import native
 from ppvsr.ops.conv import convolve, run_chain
 from ppvsr.ops.lowering import Lowering, convolves, lowered
 
+ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
 NATIVE = Lowering(native=True)
 
@@ -137,6 +143,23 @@ def test_the_same_with_and_without_it(operator, stride):
         for call, one, other in zip(calls, expected, by_hand, strict=True):
             np.testing.assert_array_equal(one.numpy(), other.numpy())
             assert_close(convolve(conv, *xs, **call), one)
+
+
+CALL = """
+import paddle
+from ppvsr.ops import native
+native.load()
+weight = native.transform_weight(paddle.rand([4, 8, 3, 3]))
+native.conv3x3([paddle.rand([2, 8, 5, 7])], weight, paddle.zeros([4]))
+"""
+
+
+def test_it_says_how_long_it_took_when_asked(operator):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PPVSR_VERBOSE": "1"}
+    child = subprocess.run([sys.executable, "-c", CALL], capture_output=True, text=True, env=environment, check=True)
+    (line,) = (line for line in child.stdout.splitlines() if line.startswith("ppvsr_verbose"))
+    *_, name, shape, milliseconds = line.split(",")
+    assert (name, shape) == ("conv3x3", "mb2_ic8oc4_ih5oh5kh3_iw7ow7kw3") and float(milliseconds) > 0
 
 
 def test_a_chain_runs_its_activations(operator):

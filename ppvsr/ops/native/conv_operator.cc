@@ -3,6 +3,7 @@
 
 #include "paddle/phi/api/all.h"
 #include "paddle/phi/api/ext/op_meta_info.h"
+#include "report.h"
 #include "winograd.h"
 
 using paddle::Tensor;
@@ -45,6 +46,7 @@ std::vector<Tensor> run(const std::vector<Tensor>& x, const Tensor& weight, cons
     out = {conv.n, conv.co / 4, 2 * conv.h, 2 * conv.w};
   }
   Tensor result = paddle::empty(out, paddle::DataType::FLOAT32, weight.place());
+  const ppvsr::Report report("conv3x3", conv.n, conv.ci, conv.co, conv.h, conv.w);
   ppvsr::convolve(conv, result.data<float>());
   return {result};
 }

@@ -4,6 +4,7 @@
 #include "deform.h"
 #include "paddle/phi/api/all.h"
 #include "paddle/phi/api/ext/op_meta_info.h"
+#include "report.h"
 
 using paddle::Tensor;
 using Shape = std::vector<int64_t>;
@@ -42,6 +43,7 @@ std::vector<Tensor> forward(const Tensor& x, const Tensor& offset, const Tensor&
                             const Tensor& mask, const Ints& stride, const Ints& padding, const Ints& dilation, int dg,
                             int groups) {
   const ppvsr::Deform d = describe(x, offset, weight, bias, mask, stride, padding, dilation, dg, groups);
+  const ppvsr::Report report(d.taps() == 1 ? "warp" : "deform_conv2d", d.n, d.c, d.co, d.oh, d.ow);
   Tensor out = empty({d.n, d.co, d.oh, d.ow}, x), scratch = empty({int64_t(ppvsr::forward_scratch(d))}, x);
   ppvsr::forward(d, x.data<float>(), offset.data<float>(), weight.data<float>(), bias.data<float>(),
                  mask.data<float>(), out.data<float>(), scratch.data<float>());

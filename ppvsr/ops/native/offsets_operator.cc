@@ -5,6 +5,7 @@
 
 #include "paddle/phi/api/all.h"
 #include "paddle/phi/api/ext/op_meta_info.h"
+#include "report.h"
 
 using paddle::Tensor;
 using Shape = std::vector<int64_t>;
@@ -31,6 +32,7 @@ std::vector<Tensor> run(const Tensor& answer, const std::vector<Tensor>& starts,
     PD_CHECK(masks % starts.size() == 0, "ppvsr_offsets: the groups cannot be shared out among the flows");
     for (const Tensor& flow : starts) o.flows.push_back(data(flow, {n, 2, h, w}));
   }
+  const ppvsr::Report report("offsets", n, 3 * masks, 3 * masks, h, w);
   Tensor offsets = paddle::empty(offset_shape, paddle::DataType::FLOAT32, answer.place());
   Tensor made = paddle::empty(mask_shape, paddle::DataType::FLOAT32, answer.place());
   ppvsr::make_offsets(o, data(answer, {n, 3 * masks, h, w}), offsets.data<float>(), made.data<float>());
