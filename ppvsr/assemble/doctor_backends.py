@@ -1,4 +1,4 @@
-"""What makes networks fast: ppvsr's own operator and compiled programs. Needs Paddle."""
+"""What makes networks fast: ppvsr's own operators and compiled programs. Needs Paddle."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from ppvsr.assemble.doctor_finding import OK, WARNING, Finding
 
 VARIANT = "PPMSVSR"  # whose bundled weights are compiled ahead
-SLOWER = "deformable convolutions stay on Paddle's operator, about 15 times slower on the CPU"
+SLOWER = "Paddle's own operators do the work, several times slower on the CPU"
 
 
 def backends() -> Iterator[Finding]:
-    """Say whether the operator and the bundled network's programs were built, and where not, why."""
+    """Say whether the operators and the bundled network's programs were built, and where not, why."""
     from ppvsr.framework import use_device
 
     device = use_device()
@@ -30,19 +30,19 @@ def backends() -> Iterator[Finding]:
         return
     yield Finding("compiler", OK, f"{' '.join(compiler)}: {_version(compiler)}")
     if library is None:
-        yield Finding("own operator", OK, "not built yet: it is at first use, in 10 to 30 s", "--build does it now")
+        yield Finding("own operators", OK, "not built yet: they are at first use, in 10 to 30 s", "--build does it now")
         return
     from ppvsr.ops import native
 
     if reason := native.load():
-        yield Finding("own operator", WARNING, reason)
+        yield Finding("own operators", WARNING, reason)
     else:
-        yield Finding("own operator", OK, f"built, {library}")
+        yield Finding("own operators", OK, f"built, {library}")
     yield _programs(native=not reason)
 
 
 def build(say: Callable[[str], Any]) -> Iterator[Finding]:
-    """Compile the operator and the programs of the bundled network now; `say` hears how it goes on."""
+    """Compile the operators and the programs of the bundled network now; `say` hears how it goes on."""
     from ppvsr.framework import use_device
     from ppvsr.ops import native
     from ppvsr.runtime.backend import use_backend
@@ -50,11 +50,11 @@ def build(say: Callable[[str], Any]) -> Iterator[Finding]:
     if (device := use_device()) != "cpu":
         yield Finding("building", OK, f"nothing to build for {device}")
         return
-    say("own operator: compiled now, 10 to 30 s, or found in the cache")
+    say("own operators: compiled now, 10 to 30 s, or found in the cache")
     if reason := native.load():
-        yield Finding("own operator", WARNING, reason)
+        yield Finding("own operators", WARNING, reason)
     else:
-        yield Finding("own operator", OK, "built and loaded")
+        yield Finding("own operators", OK, "built and loaded")
     net, options = _bundled()
     said: list[str] = []
 

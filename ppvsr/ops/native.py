@@ -53,7 +53,7 @@ def load() -> str | None:
         reason = f"{path} cannot be loaded: {str(error).strip().splitlines()[-1]}; remove {path.parent}"
     else:
         return None
-    return f"deformable convolutions stay on Paddle's operator, about 15 times slower on the CPU: {reason}"
+    return f"Paddle's own operators do the work, several times slower on the CPU: {reason}"
 
 
 def deform_conv2d(

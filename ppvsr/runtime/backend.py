@@ -31,7 +31,7 @@ def use_backend(
 
     net: built with `options`.  threads: of the CPU, by default all that this process may use.
     `dygraph` is Paddle as it is.  `compiled` runs the steps of the network by Paddle Inference with oneDNN, CPU only,
-    and deformable convolutions by ppvsr's own operator where there is a compiler; at first use this takes a minute.
+    and convolutions by ppvsr's own operators where there is a compiler; at first use this takes a minute.
     `auto` is compiled where that works, with one line said where it does not.
     Raises PpvsrError when `compiled` is asked for and cannot be had.
     """

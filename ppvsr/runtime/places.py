@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 CACHE = "PPVSR_CACHE"  # environment variable, as for weights
-KINDS = ("programs", "native")  # of networks, and of ppvsr's own operator (ppvsr/ops/native_cache.py)
+KINDS = ("programs", "native")  # of networks, and of ppvsr's own operators (ppvsr/ops/native_cache.py)
 
 
 def cache_folder(kind: str) -> Path:

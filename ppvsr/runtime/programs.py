@@ -40,7 +40,7 @@ def find_programs(
 ) -> dict[Key, tuple[Run, bool]]:
     """Return a program for every call of a step that `net`, made with `options`, does; made at first use.
 
-    native: whether they contain ppvsr's own operator, which is then loaded already.
+    native: whether they contain ppvsr's own operators, which are then loaded already.
     say: hears that it takes a while.
     Programs that were damaged are made again.
     Raises NoPrograms when they cannot be had, or did not pass their proof now or before.
