@@ -6,7 +6,8 @@ from importlib import metadata
 
 import pytest
 
-from ppvsr.assemble import child, doctor, doctor_child, doctor_machine, doctor_packages, doctor_weights
+from ppvsr import child
+from ppvsr.assemble import doctor, doctor_child, doctor_machine, doctor_packages, doctor_weights
 from ppvsr.assemble.doctor import Report, examine
 from ppvsr.assemble.doctor_cache import compiled_things
 from ppvsr.assemble.doctor_child import inspect
