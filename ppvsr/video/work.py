@@ -219,7 +219,7 @@ class Work:
     def _enter(self, number: int, writer: SegmentWriter | ImageWriter, unfinished: Path, final: Path) -> None:
         """Give a complete segment its name, then let the ledger vouch for it."""
         size, digest = measure(unfinished)
-        entry = Entry(number, writer.frames, writer.first, writer.stop, size, digest)
+        entry = Entry(number, writer.frames, size, digest)
         remove(final)
         os.replace(unfinished, final)
         ledger = self._ledger.with_entry(entry)
