@@ -39,6 +39,11 @@ class Ledger:
         """An empty ledger; the identity is kept as JSON would give it back. Raises TypeError for what is not JSON."""
         return cls(json.loads(json.dumps(identity)))
 
+    @property
+    def frames(self) -> int:
+        """How many frames are finished."""
+        return sum(each.frames for each in self.entries.values())
+
     def with_entry(self, entry: Entry) -> Ledger:
         """The ledger in which this segment is finished, too."""
         return Ledger(self.identity, {**self.entries, entry.number: entry})
