@@ -20,7 +20,7 @@ from deploy.service.answers import Health, JobAnswer, Problem
 from deploy.service.foreman import Foreman
 from deploy.service.jobs import Job, Jobs, QueueFull, State
 from deploy.service.limits import Limits
-from deploy.service.uploads import save
+from deploy.service.uploads import full_disk_told, save
 from ppvsr import __version__
 
 SOON = {"Retry-After": "10"}
@@ -96,7 +96,8 @@ async def send(
     """Take a film, which is the body of the request, and queue it. name: what to call it."""
     jobs: Jobs = request.app.state.jobs
     try:
-        job = jobs.open(name)
+        with full_disk_told():
+            job = jobs.open(name)
     except QueueFull as error:
         raise HTTPException(429, f"{jobs.limits.waiting} films are waiting; try again later", SOON) from error
     announced = request.headers.get("content-length", "")

@@ -94,7 +94,11 @@ class Jobs:
             raise QueueFull
         key = secrets.token_hex(16)
         job = Job(key, shown(name), self.folder / key)
-        job.results.mkdir(parents=True)
+        try:
+            job.results.mkdir(parents=True)
+        except OSError:
+            shutil.rmtree(job.folder, ignore_errors=True)  # it may have got half of its folders
+            raise
         self._jobs[key] = job
         return job
 

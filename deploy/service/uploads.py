@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -13,6 +14,17 @@ from starlette.requests import ClientDisconnect
 from deploy.service.limits import Limits
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """Raise HTTPException, 507, when the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise HTTPException(507, "the disk of the service is full; try again later") from error
 
 
 async def save(parts: AsyncIterator[bytes], path: Path, limits: Limits, *, announced: int | None) -> None:
@@ -27,7 +39,7 @@ async def save(parts: AsyncIterator[bytes], path: Path, limits: Limits, *, annou
         raise too_large
     size = 0
     try:
-        with path.open("xb") as file:
+        with full_disk_told(), path.open("xb") as file:
             while (part := await asyncio.wait_for(anext(parts, None), limits.stall)) is not None:
                 size += len(part)
                 if size > limits.upload:
@@ -37,9 +49,5 @@ async def save(parts: AsyncIterator[bytes], path: Path, limits: Limits, *, annou
         raise HTTPException(408, f"nothing came for {limits.stall} s; send the film again") from error
     except ClientDisconnect as error:
         raise HTTPException(400, "the upload broke off; send the film again") from error
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise HTTPException(507, "the disk of the service is full; try again later") from error
     if not size:
         raise HTTPException(400, "the film is empty; send it as the body: curl -T FILM -X POST .../jobs")

@@ -18,9 +18,9 @@ from types import TracebackType
 from typing import Any
 
 from ppvsr import __version__
-from ppvsr.assemble.child import command, environment
 from ppvsr.assemble.doctor_machine import processor_name
 from ppvsr.assemble.reporting import Reporter
+from ppvsr.child import command, environment
 from ppvsr.enhance.memory import format_size
 from ppvsr.errors import PpvsrError
 from ppvsr.runtime.processors import available_threads

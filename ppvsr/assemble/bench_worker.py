@@ -119,3 +119,7 @@ def _peak() -> int | None:
 
 def _tell(**message: Any) -> None:
     print(json.dumps(message), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ppvsr.assemble.child import command, environment
 from ppvsr.assemble.doctor_finding import PROBLEM, WARNING, Finding
+from ppvsr.child import Ending, command, environment
 
 INSIDE = "ppvsr.assemble.doctor_inside"
 NAMES = {
@@ -34,7 +33,7 @@ def inspect(name: str, *, patience: float, say: Callable[[str], Any] = lambda li
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as trouble:
         child = subprocess.Popen(
             command(INSIDE, name),
-            env=environment(),
+            env=environment(GLOG_minloglevel="3"),  # the last line counts
             stdin=null,
             stdout=pipe,
             stderr=trouble,
@@ -53,11 +52,11 @@ def inspect(name: str, *, patience: float, say: Callable[[str], Any] = lambda li
             finally:
                 timer.cancel()
         trouble.seek(0)
-        text = trouble.read()
+        ending = Ending(child.returncode, trouble.read())
     if hangs.is_set():
         yield Finding(NAMES[name], WARNING, f"no end after {patience:.0f} s", "try again when the machine is less busy")
-    elif child.returncode:
-        yield Finding(NAMES[name], PROBLEM, _ending(child.returncode, text), ADVICE)
+    elif ending.code:
+        yield Finding(NAMES[name], PROBLEM, _describe(ending), ADVICE)
 
 
 def _end(child: subprocess.Popen[str], hangs: threading.Event) -> None:
@@ -79,13 +78,9 @@ def _listen(child: subprocess.Popen[str], say: Callable[[str], Any]) -> Iterator
             yield Finding(**message)
 
 
-def _ending(code: int, text: str) -> str:
+def _describe(ending: Ending) -> str:
     """Say how a child ended: the signal, or the last line that it wrote."""
-    if code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = str(-code)
-        return f"crashed ({name})"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f"failed: {lines[-1]}" if lines else f"failed with exit code {code}"
+    if ending.signal:
+        return f"crashed ({ending.signal})"
+    last = ending.last_line
+    return f"failed: {last}" if last else f"failed with exit code {ending.code}"

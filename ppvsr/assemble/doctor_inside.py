@@ -6,6 +6,7 @@ Findings and progress go to stdout, one line of JSON each; see ppvsr.assemble.do
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
@@ -116,3 +117,7 @@ def _has(name: str, mode: str) -> bool:
     except (av.codec.codec.UnknownCodecError, ValueError):
         return False
     return True
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +74,9 @@ def _disk(name: str, folder: Path, advice: str, *, fatal: bool) -> Finding:
     """Look at the disk that would hold `folder`, at the nearest folder that exists."""
     failure = PROBLEM if fatal else WARNING
     nearest = next(each for each in (folder, *folder.parents) if each.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+    try:
+        tempfile.TemporaryFile(dir=nearest).close()  # permissions alone do not tell: /proc gives root all of them
+    except OSError:
         return Finding(name, failure, f"nothing can be written in {nearest}", advice)
     free = shutil.disk_usage(nearest).free
     text = f"{format_size(free)} free in {nearest}"

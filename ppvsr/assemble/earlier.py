@@ -3,38 +3,49 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ppvsr.assemble.chain import Link
+from ppvsr.assemble.chain import Link, plan_chain
+from ppvsr.assemble.order import Order
+from ppvsr.assemble.target import Target
 from ppvsr.errors import UsageError
+from ppvsr.video.frames import VideoInfo
 from ppvsr.video.ledger import NAME, read_ledger
 from ppvsr.video.names import work_path
 
 PLANNED = ("window", "overlap", "tile", "peak", "streaming", "wanted")
 
 
-def as_before(
-    path: Path, links: Sequence[Link], identity: dict[str, Any], *, overwrite: bool
+def plan_as_before(
+    goal: Target, order: Order, info: VideoInfo, identity: dict[str, Any], *, overwrite: bool
 ) -> tuple[list[Link], dict[str, Any]]:
-    """Return the links as they were planned when the work for `path` began, and the identity with these plans in it.
+    """Return the networks, planned as when the work for `goal` began, and the identity with these plans in it.
 
-    When there is no such work, or it was another run, the links stay as they are.
-    Raises UsageError when what is left of the work is damaged.
+    Where there is no such work, or it is another run's, or with `overwrite`, they are planned for the memory of now.
+    Raises PpvsrError when that does not suffice, UsageError when what is left of the work is damaged.
     """
-    ledger = None if overwrite else read_ledger(work_path(path))
-    plans = [{name: getattr(link.plan, name) for name in PLANNED} for link in links]
-    if ledger is not None:
-        found = dict(ledger.identity)
-        earlier = found.pop("plans", None)
-        if found == json.loads(json.dumps(identity)) and earlier:
-            plans = earlier
+    plans = None if overwrite else _plans(goal.path, identity)
+    cut = order.cut if plans is None else replace(order.cut, memory=sys.maxsize)  # there was enough then
+    links = list(plan_chain(order.stages, info, cut, encoded=goal.encoded))
+    if plans is not None:
+        links = _replanned(links, plans, work_path(goal.path) / NAME)
+    return links, {**identity, "plans": [{name: getattr(link.plan, name) for name in PLANNED} for link in links]}
+
+
+def _plans(path: Path, identity: dict[str, Any]) -> Any:
+    """Return the plans in the ledger of the work for `path`, None when this is not the run that began it."""
+    ledger = read_ledger(work_path(path))
+    found = dict(ledger.identity) if ledger else {}
+    plans = found.pop("plans", None)
+    return plans if plans and found == json.loads(json.dumps(identity)) else None
+
+
+def _replanned(links: list[Link], plans: Any, ledger: Path) -> list[Link]:
     try:
         kept = [{**{name: each[name] for name in PLANNED}, "tile": tuple(each["tile"])} for each in plans]
-        changed = [replace(link, plan=replace(link.plan, **plan)) for link, plan in zip(links, kept, strict=True)]
+        return [replace(link, plan=replace(link.plan, **plan)) for link, plan in zip(links, kept, strict=True)]
     except (KeyError, TypeError, ValueError) as error:
-        ledger_path = work_path(path) / NAME
-        raise UsageError(f"{ledger_path}: is damaged and cannot be gone on with; --overwrite starts anew") from error
-    return changed, {**identity, "plans": plans}
+        raise UsageError(f"{ledger}: is damaged and cannot be gone on with; --overwrite starts anew") from error

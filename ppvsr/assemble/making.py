@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ppvsr.assemble.chain import Link, context_of, make_chain, plan_chain, scale_of
-from ppvsr.assemble.earlier import as_before
+from ppvsr.assemble.chain import Link, context_of, make_chain, scale_of
+from ppvsr.assemble.earlier import plan_as_before
 from ppvsr.assemble.identity import identity_of
 from ppvsr.assemble.order import Order
 from ppvsr.assemble.reporting import Reporter
@@ -20,7 +20,9 @@ from ppvsr.enhance.pipeline import Enhance
 from ppvsr.enhance.production import Mark, produce
 from ppvsr.framework import use_device
 from ppvsr.video.frames import FrameSource, VideoInfo
+from ppvsr.video.names import work_path
 from ppvsr.video.open import open_source
+from ppvsr.video.remains import survey
 from ppvsr.video.scene_list import marked, read_scenes
 from ppvsr.video.work import open_work
 
@@ -38,18 +40,19 @@ def make_film(order: Order, reporter: Reporter, *, device: str | None, overwrite
     """Make a film, or go on making it. Raises what `enhance_video` raises."""
     with open_source(order.source, start=order.start, frames=order.frames, rate=order.rate) as film:
         info = film.info
-        goal, links = intend(order, film, reporter, device)
-        if dry_run:
-            tell(links, reporter)
-            return Result(goal.path, 0, None)
+        goal = intend(order, film, reporter, device)
         told = len(film.notes)
         identity = identity_of(info.path, order.stages, {**order.options(), "container": goal.container})
-        links, identity = as_before(goal.path, links, identity, overwrite=overwrite)
+        links, identity = plan_as_before(goal, order, info, identity, overwrite=overwrite)
         tell(links, reporter)
+        if dry_run:
+            ledger, lost = survey(work_path(goal.path), identity, overwrite=overwrite)
+            tell_remains(ledger.frames, lost, "would go on", reporter)
+            return Result(goal.path, 0, None)
         work_of = partial(open_work, container=goal.container, encoding=order.encoding, overwrite=overwrite)
         with work_of(goal.path, info, identity=identity) as work:
-            if earlier := work.finished:
-                reporter.say(f"{earlier} frames were finished by an earlier run, which goes on now")
+            earlier = work.finished
+            tell_remains(earlier, work.lost, "goes on now", reporter)
             enhance = ready(order, links, info, reporter)
             total = expected(order, info)
             reporter.progress(0, total)
@@ -70,10 +73,8 @@ def make_film(order: Order, reporter: Reporter, *, device: str | None, overwrite
         return Result(goal.path, count, film.damage)
 
 
-def intend(
-    order: Order, film: FrameSource, reporter: Reporter, device: str | None, suffix: str = ""
-) -> tuple[Target, list[Link]]:
-    """Decide where the result goes and how the networks run, and say so. Imports Paddle, when it is needed, last."""
+def intend(order: Order, film: FrameSource, reporter: Reporter, device: str | None, suffix: str = "") -> Target:
+    """Decide where the result goes, and say what will be done. Imports Paddle, when it is needed, last."""
     info = film.info
     goal = choose_target(info, order, suffix)
     if order.scenes.file is not None:
@@ -84,13 +85,21 @@ def intend(
         reporter.say(line)
     if any(stage.network.arch for stage in order.stages):
         reporter.say(f"device: {use_device(device)}")
-    return goal, list(plan_chain(order.stages, info, order.cut, encoded=goal.container != "png"))
+    return goal
 
 
 def tell(links: list[Link], reporter: Reporter) -> None:
     """Say how the networks will run."""
     for link in links:
         reporter.say(f"plan: {link.plan}")
+
+
+def tell_remains(finished: int, lost: int, future: str, reporter: Reporter) -> None:
+    """Say how much of the film is there already. future: of that work."""
+    if lost:
+        reporter.say(f"{lost} frames that an earlier run finished are damaged on the disk, and made again")
+    if finished:
+        reporter.say(f"{finished} frames were finished by an earlier run, which {future}")
 
 
 def ready(order: Order, links: list[Link], info: VideoInfo, reporter: Reporter) -> Enhance:

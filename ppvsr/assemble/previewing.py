@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from ppvsr.assemble.chain import context_of
+from ppvsr.assemble.chain import context_of, plan_chain
 from ppvsr.assemble.making import Result, account, cuts, expected, intend, ready, tell
 from ppvsr.assemble.order import Order
 from ppvsr.assemble.reporting import Reporter
@@ -34,7 +34,8 @@ def make_preview(order: Order, at: Moment, reporter: Reporter, *, device: str | 
     order = replace(order, start=at.start, frames=frames)
     with open_source(order.source, start=order.start, frames=order.frames, rate=order.rate) as film:
         info = film.info
-        goal, links = intend(order, film, reporter, device, SUFFIX)
+        goal = intend(order, film, reporter, device, SUFFIX)
+        links = list(plan_chain(order.stages, info, order.cut, encoded=goal.encoded))
         tell(links, reporter)
         if dry_run:
             return Result(goal.path, 0, None)

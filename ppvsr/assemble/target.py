@@ -28,6 +28,11 @@ class Target:
     remarks: tuple[str, ...]
 
     @property
+    def encoded(self) -> bool:
+        """Whether frames become a film, not pictures."""
+        return self.container != "png"
+
+    @property
     def shape(self) -> str:
         """The size for people: 1280x720."""
         return "{}x{}".format(*self.size)

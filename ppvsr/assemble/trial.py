@@ -7,20 +7,17 @@ NAME.yaml, NAME.json and NAME.pdiparams are there. The exit code is 0 if the res
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from ppvsr.child import command, run
 from ppvsr.errors import PpvsrError
 from ppvsr.export.model import read_exported
 
-COMMAND = (sys.executable, "-m", "ppvsr.assemble.trial")
-PACKAGE = Path(__file__).parents[1]
+COMMAND = command("ppvsr.assemble.trial")
 NOT_FINITE = 3  # exit code
 PATIENCE = 900  # seconds after which a trial hangs
 
@@ -38,26 +35,14 @@ def main(path: Path, threads: int) -> int:
 
 def fails(path: Path, threads: int) -> str | None:
     """Run the program in a child process; return what went wrong, in a few words, or None."""
-    paths = [str(PACKAGE.parent), *(str(Path(each).absolute()) for each in sys.path if each)]
-    quiet = {"GLOG_minloglevel": "2", "PYTHONWARNINGS": "ignore"}
-    try:
-        with tempfile.TemporaryDirectory() as empty:  # Python looks for modules where it starts
-            code = subprocess.run(
-                [*COMMAND, str(path.absolute()), str(threads)],
-                env={**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))},
-                cwd=empty,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=PATIENCE,
-                check=False,
-            ).returncode
-    except subprocess.TimeoutExpired:
+    with tempfile.TemporaryDirectory() as empty:
+        ending = run([*COMMAND, str(path.absolute()), str(threads)], Path(empty), patience=PATIENCE)
+    if ending.code is None:
         return f"its trial took more than {PATIENCE} s"
-    if code < 0:
-        return f"its trial crashed ({signal.Signals(-code).name})"
-    reason = "results that are not finite" if code == NOT_FINITE else f"exit code {code}"
-    return f"its trial failed ({reason})" if code else None
+    if ending.signal:
+        return f"its trial crashed ({ending.signal})"
+    reason = "results that are not finite" if ending.code == NOT_FINITE else f"exit code {ending.code}"
+    return f"its trial failed ({reason})" if ending.code else None
 
 
 if __name__ == "__main__":

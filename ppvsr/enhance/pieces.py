@@ -35,12 +35,11 @@ def pieces(frames: Iterable[tuple[Frame, bool]], *, size: int, context: int) -> 
 class Piece:
     """A run of frames of one scene: iterate it once, for (frame, whether to keep its result).
 
-    number: of the piece, from 0.  first: index in the film of its first kept frame.
+    number: of the piece, from 0.
     """
 
-    def __init__(self, number: int, first: int, frames: Iterator[tuple[Frame, bool]]) -> None:
+    def __init__(self, number: int, frames: Iterator[tuple[Frame, bool]]) -> None:
         self.number = number
-        self.first = first
         self._frames = frames
 
     def __iter__(self) -> Iterator[tuple[Frame, bool]]:
@@ -65,7 +64,6 @@ class _Ahead:
     def __init__(self, frames: Iterator[tuple[Frame, bool]]) -> None:
         self._frames = frames
         self._held: deque[tuple[Frame, bool]] = deque()
-        self.taken = 0
 
     def more(self) -> bool:
         """Whether there is another frame, in whatever scene."""
@@ -87,7 +85,6 @@ class _Ahead:
             if place and not self.follow(1):
                 return
             self._pull(1)
-            self.taken += 1
             yield self._held.popleft()[0]
 
     def _pull(self, count: int) -> None:
@@ -103,7 +100,7 @@ def _pieces(ahead: _Ahead, size: int, context: int) -> Iterator[Piece]:
     before: deque[Frame] = deque(maxlen=context)  # the last frames of the present scene
     number = 0
     while ahead.more():
-        piece = Piece(number, ahead.taken, _frames(ahead, before, size, context))
+        piece = Piece(number, _frames(ahead, before, size, context))
         yield piece
         deque(piece, maxlen=0)
         number += 1

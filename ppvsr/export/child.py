@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
+from ppvsr.child import command, run
 from ppvsr.errors import PpvsrError
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 7200  # seconds after which a child hangs; a long clip at full width takes minutes on a slow machine
 TRACE = ("C++ Traceback", "Error Message Summary", "---", "0 ", "1 ", "[TimeInfo", "[SignalInfo", "[Hint")
 
 
 def run_child(module: str, folder: Path, doing: str) -> None:
     """Run `python -m module folder`. Raises PpvsrError, which says what failed while `doing`, in one line."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    quiet = {"GLOG_minloglevel": "2", "PYTHONWARNINGS": "ignore"}
-    environment = {**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(paths)}
-    try:
-        child = subprocess.run(
-            [sys.executable, "-m", module, str(folder.absolute())],
-            env=environment,
-            cwd=folder,  # Python looks for modules where it starts, and there are none
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PpvsrError(f"{doing}: took more than {PATIENCE} s; nothing was written") from error
-    code = child.returncode
-    if not code:
-        return
-    message = last_words(child.stdout.decode("utf-8", "replace"))
-    if code < 0:
-        message = f"the process ended by {signal.Signals(-code).name}: {message}"
-    raise PpvsrError(f"{doing}: {message}; nothing was written")
+    ending = run(command(module, str(folder.absolute())), folder, patience=PATIENCE)
+    if ending.code is None:
+        raise PpvsrError(f"{doing}: took more than {PATIENCE} s; nothing was written")
+    if ending.code:
+        message = last_words(ending.log)
+        if ending.signal:
+            message = f"the process ended by {ending.signal}: {message}"
+        raise PpvsrError(f"{doing}: {message}; nothing was written")
 
 
 def last_words(output: str) -> str:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import cache, partial
@@ -17,18 +13,17 @@ from typing import Any
 import numpy as np
 from paddle.nn import Layer
 
+from ppvsr.child import command, run
 from ppvsr.ops import native as operator
-from ppvsr.runtime.cache import PACKAGE, alone, place
+from ppvsr.runtime.cache import alone, place
 from ppvsr.runtime.places import CACHE
 from ppvsr.runtime.predictor import load
 from ppvsr.runtime.steps import Key, Run
 from ppvsr.runtime.verdict import read_verdict, remember_use
 from ppvsr.runtime.workshop import ORDER, VERDICT, WEIGHTS
 
-LOG = "log.txt"
-WORKSHOP = (sys.executable, "-m", "ppvsr.runtime.workshop")
+WORKSHOP = command("ppvsr.runtime.workshop")
 PATIENCE = 1800  # seconds after which a child hangs
-SHORTAGES = ("MemoryError", "bad_alloc", "ResourceExhausted", "No space left", "Cannot allocate memory")
 
 
 class NoPrograms(Exception):
@@ -94,46 +89,20 @@ def _order(folder: Path, order: Mapping[str, Any], weights: Mapping[str, Any]) -
     """Let a child process make and prove the programs in `folder`; where that fails for good, the verdict says so."""
     (folder / ORDER).write_text(json.dumps(order), encoding="utf-8")
     np.savez(folder / WEIGHTS, **weights)
-    with open(folder / LOG, "wb") as log:
-        try:
-            code = subprocess.run(
-                [*WORKSHOP, str(folder)],
-                env=_environment(),
-                cwd=folder,  # Python looks for modules where it starts, and there are none
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                timeout=PATIENCE,
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            return _refuse(folder, f"compiling took more than {PATIENCE} s")
-    if code < 0 and _signal(-code) in ("SIGKILL", "SIGTERM", "SIGINT"):  # says nothing about the programs
-        raise NoPrograms(f"the process that compiles was ended by {_signal(-code)}; is memory short?")
-    if code:
-        text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
-        last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), f"exit code {code}")
-        if any(word in text for word in SHORTAGES):  # neither does this
+    ending = run([*WORKSHOP, str(folder)], folder, patience=PATIENCE)
+    if ending.code is None:
+        _refuse(folder, f"compiling took more than {PATIENCE} s")
+    elif ending.signal in ("SIGKILL", "SIGTERM", "SIGINT"):  # says nothing about the programs
+        raise NoPrograms(f"the process that compiles was ended by {ending.signal}; is memory short?")
+    elif ending.code:
+        last = ending.last_line or f"exit code {ending.code}"
+        if ending.short:  # neither does this
             raise NoPrograms(f"the process that compiles ran short of memory or disk: {last}")
-        _refuse(folder, f"the proof crashed ({_signal(-code)})" if code < 0 else f"the proof failed: {last}")
+        _refuse(folder, f"the proof crashed ({ending.signal})" if ending.signal else f"the proof failed: {last}")
 
 
 def _refuse(folder: Path, reason: str) -> None:
     (folder / VERDICT).write_text(json.dumps({"reason": reason}), encoding="utf-8")
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _environment() -> dict[str, str]:
-    """Let a child find the modules that this process found, wherever it starts."""
-    paths = [str(PACKAGE.parent), *(str(Path(path).absolute()) for path in sys.path)]
-    quiet = {"GLOG_minloglevel": "2", "PYTHONWARNINGS": "ignore"}
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), **quiet}
 
 
 def _keep(unfinished: Path, folder: Path) -> None:

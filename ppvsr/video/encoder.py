@@ -39,6 +39,16 @@ ANY_SIZE = {"libvpx", "libvpx-vp9", "ffv1", "mpeg4"}
 TRUSTED = "MMX2,SSE2Fast,LZCNT,SSSE3,SSE4.2,AVX,FMA3,BMI1,BMI2,AVX2"
 AVX512 = 256  # OpenCV's number for it (CV_CPU_AVX512_SKX), which has no name in Python
 REPEATABLE = {"x264-params": f"asm={TRUSTED}"} if cv2.checkHardwareSupport(AVX512) else {}
+# The best and the worst --crf of encoders that cut off others, or refuse them without a reason.
+QUALITIES = {
+    "libx264": (0, 51),
+    "libx264rgb": (0, 51),
+    "libx265": (0, 51),
+    "libvpx": (4, 63),
+    "libvpx-vp9": (0, 63),
+    "libaom-av1": (0, 63),
+    "libsvtav1": (0, 63),
+}
 # Some libraries write to the terminal on their own.
 ALWAYS = {"libx264": REPEATABLE, "libx264rgb": REPEATABLE, "libx265": {"x265-params": "log-level=none"}}
 QUIET_ENVIRONMENT = {"libsvtav1": ("SVT_LOG", "0")}
@@ -138,6 +148,7 @@ def add_video(
     """Add the stream of the enhanced film, `size` (width, height), with the source's clock, shape and colours."""
     encoder = find_codec(encoding.codec_in(container))
     codec = encoder.name
+    check_quality(codec, encoding.crf)
     pix_fmt = pick_pix_fmt(encoder, encoding.pix_fmt, info.bits > 8, size)
     if codec in QUIET_ENVIRONMENT:
         os.environ.setdefault(*QUIET_ENVIRONMENT[codec])
@@ -169,6 +180,15 @@ def find_codec(name: str) -> av.Codec:
         hint = f"did you mean {close[0]!r}?" if close else "try libx264, libx265, libsvtav1 or libvpx-vp9"
         raise UsageError(f"--codec {name}: this FFmpeg has no such encoder of pictures; {hint}")
     return codec
+
+
+def check_quality(codec: str, crf: int | None) -> None:
+    """Raise UsageError for a quality that a codec does not have, as far as that is known."""
+    if crf is None or codec not in QUALITIES:
+        return
+    best, worst = QUALITIES[codec]
+    if not best <= crf <= worst:
+        raise UsageError(f"--crf {crf}: of {codec} it is {best} (best) to {worst}; choose one of these")
 
 
 def is_video_encoder(name: str) -> bool:

@@ -85,7 +85,7 @@ class ImageWriter:
     """Writes frames as PNG, 8 or 16 bits, into a folder of their own: a segment of a folder of pictures.
 
     Pictures are called like the pictures they come from; those of films are counted, and get their final names when
-    segments are joined.  frames: so far.  first, stop: where they begin and end, in ticks of the source's clock.
+    segments are joined.  frames: so far.
 
     folder: will be made.  target: of the whole, for messages.  info: of the source.
     """
@@ -95,14 +95,11 @@ class ImageWriter:
         self._target = target
         self._info = info
         self.frames = 0
-        self.first = self.stop = 0
 
     def write(self, frame: Frame) -> None:
         """Append one frame, (h, w, 3); raises OSError when the disk refuses."""
         if not self.frames:
             self._folder.mkdir()
-            self.first = round(frame.time / self._info.time_base)
-        self.stop = round((frame.time + (frame.duration or 1 / self._info.rate)) / self._info.time_base)
         names = names_in(self._info)
         name = names[round(frame.time * self._info.rate)] if names else f"{self.frames:08d}"
         write_png(self._folder / f"{name}.png", frame.image)

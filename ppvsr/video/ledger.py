@@ -12,19 +12,17 @@ from ppvsr.errors import UsageError
 from ppvsr.video.disk import write_synced
 
 NAME = "ledger.json"
-VERSION = 1
+VERSION = 2
 # How much of a difference a line shows.
 LISTED, LONGEST = 5, 60
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished segment: how many frames, where in time (ticks of the source's clock), and how to know its file."""
+    """A finished segment: how many frames, and how to know its file."""
 
     number: int
     frames: int
-    first: int
-    stop: int
     size: int
     digest: str
 
@@ -40,6 +38,11 @@ class Ledger:
     def of(cls, identity: Mapping[str, Any]) -> Ledger:
         """An empty ledger; the identity is kept as JSON would give it back. Raises TypeError for what is not JSON."""
         return cls(json.loads(json.dumps(identity)))
+
+    @property
+    def frames(self) -> int:
+        """How many frames are finished."""
+        return sum(each.frames for each in self.entries.values())
 
     def with_entry(self, entry: Entry) -> Ledger:
         """The ledger in which this segment is finished, too."""
@@ -71,7 +74,7 @@ def read_ledger(folder: Path) -> Ledger | None:
 
 def checked(entry: Entry) -> Entry:
     """The entry, if it can be true; else ValueError."""
-    numbers = (entry.number, entry.frames, entry.first, entry.stop, entry.size)
+    numbers = (entry.number, entry.frames, entry.size)
     if not all(type(each) is int for each in numbers) or entry.number < 0 or entry.frames < 1:
         raise ValueError
     if not isinstance(entry.digest, str):

@@ -35,7 +35,7 @@ class SegmentWriter:
     """Encodes frames into a segment's file; nothing is opened before the first frame.
 
     path: of the segment.  target: of the film, for messages.  info: of the source.
-    frames: so far.  first, stop: where they begin and end, in ticks of the source's clock.
+    frames: so far.
 
     Memory is bounded.  Raises UsageError for encoders that refuse, VideoError and OSError for what goes wrong underway.
     """
@@ -48,7 +48,6 @@ class SegmentWriter:
         self._places: dict[int, int] = {}  # durations of the frames that are in the encoder
         self._packets = 0
         self.frames = 0
-        self.first = self.stop = 0
 
     def write(self, frame: Frame) -> None:
         """Append one frame, (h, w, 3) of the first one's size; times must increase."""
@@ -58,10 +57,7 @@ class SegmentWriter:
             head = json.dumps(self._encoder.head).encode()
             self._file.write(MAGIC + SIZE.pack(len(head)) + head)
         pts, duration, packets = self._encoder.encode(frame)
-        if not self.frames:
-            self.first = pts
         self._places[pts] = duration
-        self.stop = pts + duration
         self.frames += 1
         self._store(self._file, packets)
 

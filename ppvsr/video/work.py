@@ -10,16 +10,17 @@ from typing import Any
 
 import av
 
-from ppvsr.errors import UsageError, VideoError
+from ppvsr.errors import VideoError
 from ppvsr.video.disk import measure, remove, sync
 from ppvsr.video.encoder import Encoding
 from ppvsr.video.film import reason
 from ppvsr.video.frames import Frame, VideoInfo
 from ppvsr.video.images import ImageWriter, join_images
-from ppvsr.video.ledger import NAME, Entry, Ledger, differences, read_ledger
+from ppvsr.video.ledger import Entry, Ledger
 from ppvsr.video.names import check_target, work_path
+from ppvsr.video.remains import begin, bring_back, holds_segments, name_of
 from ppvsr.video.segments import SegmentWriter
-from ppvsr.video.workplace import abandon, occupied, tidy
+from ppvsr.video.workplace import abandon, occupied
 from ppvsr.video.writer import FilmWriter
 
 
@@ -64,8 +65,8 @@ def working_in(
             with speaking(path):
                 keep = holds_segments(folder)
                 bring_back(folder, path)
-                ledger = begin(folder, Ledger.of(identity), overwrite)
-            work = Work(folder, ledger, path, info, container, encoding)
+                ledger, lost = begin(folder, identity, overwrite)
+            work = Work(folder, ledger, lost, path, info, container, encoding)
             try:
                 yield work
             finally:
@@ -86,68 +87,35 @@ def speaking(path: Path, finished: int = 0) -> Iterator[None]:
         raise VideoError(f"{path}: cannot be written: {reason(error)}{rest}") from error
 
 
-def begin(folder: Path, wanted: Ledger, overwrite: bool) -> Ledger:
-    """The ledger to go on with, on the disk; whatever it does not vouch for is removed."""
-    found = None if overwrite else read_ledger(folder)
-    if found is not None and found.entries and found.identity != wanted.identity:
-        differ = differences(wanted.identity, found.identity)
-        raise UsageError(f"{folder}: was begun with other settings ({differ}); --overwrite starts anew")
-    if found is not None and found.identity == wanted.identity:
-        wanted.entries = {each.number: each for each in found.entries.values() if is_whole(folder, each)}
-    if found is None or found != wanted:
-        wanted.write(folder)
-    tidy(folder, {NAME, *map(name_of, wanted.entries)})
-    return wanted
-
-
-def bring_back(folder: Path, path: Path) -> None:
-    """Give an older result its name again, if a run was killed just when the new one was to take it."""
-    old = folder / "old"
-    if old.exists() and not path.exists():
-        os.replace(old, path)
-
-
-def is_whole(folder: Path, entry: Entry) -> bool:
-    """Whether a segment's file is what was written."""
-    try:
-        return measure(folder / name_of(entry.number)) == (entry.size, entry.digest)
-    except OSError:
-        return False
-
-
-def holds_segments(folder: Path) -> bool:
-    """Whether there is work to go on with, or somebody else's."""
-    try:
-        ledger = read_ledger(folder)
-    except UsageError:
-        return True
-    return ledger is not None and bool(ledger.entries)
-
-
-def name_of(number: int) -> str:
-    """The file, or the folder, of a segment."""
-    return f"{number:06d}"
-
-
 class Work:
     """A film being made, segment by segment; `open_work` opens it.
 
-    notes: after `publish`, what could not be kept.
+    lost: frames that an earlier run finished and that are damaged now.  notes: after `publish`, what could not be kept.
     """
 
-    def __init__(self, folder: Path, ledger: Ledger, path: Path, info: VideoInfo, container: str, encoding: Encoding):
+    def __init__(
+        self,
+        folder: Path,
+        ledger: Ledger,
+        lost: int,
+        path: Path,
+        info: VideoInfo,
+        container: str,
+        encoding: Encoding,
+    ):
         self._folder = folder
         self._ledger = ledger
         self._path = path
         self._info = info
         self._container = container
         self._encoding = encoding
+        self.lost = lost
         self.notes: list[str] = []
 
     @property
     def finished(self) -> int:
         """How many frames lie in finished segments."""
-        return sum(each.frames for each in self._ledger.entries.values())
+        return self._ledger.frames
 
     def has(self, number: int) -> bool:
         """Whether a segment is finished."""
@@ -219,7 +187,7 @@ class Work:
     def _enter(self, number: int, writer: SegmentWriter | ImageWriter, unfinished: Path, final: Path) -> None:
         """Give a complete segment its name, then let the ledger vouch for it."""
         size, digest = measure(unfinished)
-        entry = Entry(number, writer.frames, writer.first, writer.stop, size, digest)
+        entry = Entry(number, writer.frames, size, digest)
         remove(final)
         os.replace(unfinished, final)
         ledger = self._ledger.with_entry(entry)

@@ -3,10 +3,12 @@
 import json
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
-from ppvsr.assemble import child, doctor, doctor_child, doctor_machine, doctor_packages, doctor_weights
+from ppvsr import child
+from ppvsr.assemble import doctor, doctor_child, doctor_machine, doctor_packages, doctor_weights
 from ppvsr.assemble.doctor import Report, examine
 from ppvsr.assemble.doctor_cache import compiled_things
 from ppvsr.assemble.doctor_child import inspect
@@ -124,6 +126,12 @@ def test_disks_are_looked_at_where_the_folder_would_be(tmp_path, monkeypatch):
     monkeypatch.setenv("PPVSR_CACHE", str(tmp_path / "file"))
     cache = {each.name: each for each in doctor_machine.machine(tmp_path)}["disk of the cache"]
     assert cache.level == WARNING and "$PPVSR_CACHE" in cache.advice
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="of Linux")
+def test_a_folder_that_only_looks_writable_is_a_problem():
+    found = {each.name: each for each in doctor_machine.machine(Path("/proc/films"))}["disk of the output"]
+    assert found == Finding("disk of the output", PROBLEM, "nothing can be written in /proc", "choose another --output")
 
 
 def test_a_full_disk_is_said(tmp_path, monkeypatch):

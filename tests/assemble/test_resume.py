@@ -146,7 +146,8 @@ def test_another_source_or_version_is_refused(interrupted, monkeypatch):
         ppvsr.enhance_video(source, target, "Bicubic", segment=8)
 
 
-def test_the_plan_stays_that_of_the_first_run_whatever_memory_is_free_now(tmp_path):
+@pytest.mark.parametrize("memory", [8 << 30, 1 << 20], ids=["plenty", "not even enough for a new run"])
+def test_the_plan_stays_that_of_the_first_run_whatever_memory_is_free_now(tmp_path, memory):
     source, lines = make_film(tmp_path / "in.mp4", 9, height=64, width=64), []
     options = {"segment": 4, "backend": "dygraph"}
     with pytest.raises(KeyboardInterrupt):
@@ -154,9 +155,37 @@ def test_the_plan_stays_that_of_the_first_run_whatever_memory_is_free_now(tmp_pa
             source, tmp_path / "a.mp4", "PPMSVSRSmall", reporter=Stopping(5), memory=660 << 20, **options
         )
     ledger = read_ledger(tmp_path / "a.mp4.ppvsr")
-    ppvsr.enhance_video(source, tmp_path / "a.mp4", "PPMSVSRSmall", reporter=Listener(lines), memory=8 << 30, **options)
+    ppvsr.enhance_video(source, tmp_path / "a.mp4", "PPMSVSRSmall", reporter=Listener(lines), memory=memory, **options)
     window = ledger.identity["plans"][0]["window"]
     assert window < 20 and any(line.startswith(f"plan: windows of {window} frames") for line in lines)
+
+
+def everything_in(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_dry_run_says_how_much_is_there_and_changes_nothing(interrupted):
+    source, target = interrupted
+    lines, before = [], everything_in(target.with_name("out.mp4.ppvsr"))
+    for options in ({}, {"overwrite": True}):
+        ppvsr.enhance_video(source, target, "Bicubic", segment=8, dry_run=True, reporter=Listener(lines), **options)
+    assert [line for line in lines if "earlier" in line] == [
+        "8 frames were finished by an earlier run, which would go on"
+    ]
+    with pytest.raises(UsageError, match="was begun with other settings"):
+        ppvsr.enhance_video(source, target, "Bicubic", segment=9, dry_run=True)
+    assert everything_in(target.with_name("out.mp4.ppvsr")) == before
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_damaged_segment_is_told_and_made_again(interrupted, dry_run):
+    source, target = interrupted
+    lines, segment = [], target.with_name("out.mp4.ppvsr") / "000000"
+    segment.write_bytes(segment.read_bytes()[:-1] + b"?")
+    ppvsr.enhance_video(source, target, "Bicubic", segment=8, dry_run=dry_run, reporter=Listener(lines))
+    told = "8 frames that an earlier run finished are damaged on the disk, and made again"
+    assert told in lines and not any("by an earlier run" in line for line in lines)
+    assert Interrupt.after == 1000 - (0 if dry_run else 20)
 
 
 @pytest.mark.parametrize("plans", [5, [{"window": 1}], [None], [{}, {}]])

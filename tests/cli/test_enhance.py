@@ -115,6 +115,7 @@ REFUSALS = {
     "two ways": (["--weights", "bi", "--PPMSVSR_weight", "evil.pdparams"], 2, "exclude each other"),
     "unwritable output": (["--output", "text.mp4/out.mp4"], 2, "text.mp4"),
     "unknown codec": (["--codec", "libx246"], 2, "libx246"),
+    "no such quality": (["--crf", "9999"], 2, "--crf 9999: of libx264 it is 0 (best) to 51"),
     "unknown pixel format": (["--pix-fmt", "yuv422q"], 2, "yuv422q"),
     "unknown container": (["--container", "avi"], 2, "avi"),
     "weights nobody uses": (["--BasicVSR_weight", "small.safetensors"], 2, "BasicVSR, which is not asked for"),

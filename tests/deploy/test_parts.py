@@ -3,9 +3,11 @@
 import asyncio
 import errno
 import io
+import os
 import stat
 import sys
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -190,6 +192,26 @@ def test_a_full_disk_is_not_the_clients_fault(tmp_path, number, expected):
         asyncio.run(save(parts(), path, Limits(), announced=None))
     if expected is HTTPException:
         assert caught.value.status_code == 507 and "the disk of the service is full" in caught.value.detail
+
+
+@pytest.mark.parametrize(("number", "expected"), [(errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EIO, 500)])
+def test_a_disk_without_room_for_a_job_s_folder_is_told_and_nothing_stays(number, expected, tmp_path, monkeypatch):
+    async def never():
+        await asyncio.Event().wait()
+
+    own = Path.mkdir
+
+    def mkdir(path, *arguments, **options):
+        if path.name == "results":
+            own(path.parent)
+            raise OSError(number, os.strerror(number))
+        own(path, *arguments, **options)
+
+    monkeypatch.setattr(Process, "start", never)
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    answer = ask(make_app(tmp_path, {}, Limits()), "POST", "/jobs")
+    assert answer.status_code == expected and not list(tmp_path.iterdir())
+    assert expected == 500 or answer.json() == {"error": "the disk of the service is full; try again later"}
 
 
 def test_a_worker_that_talks_nonsense_is_ended(tmp_path, monkeypatch):

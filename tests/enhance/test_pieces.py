@@ -23,9 +23,7 @@ def numbers(items):
 
 
 def cut_up(count, cuts, size, context):
-    return [
-        (piece.number, piece.first, numbers(piece)) for piece in pieces(film(count, cuts), size=size, context=context)
-    ]
+    return [(piece.number, numbers(piece)) for piece in pieces(film(count, cuts), size=size, context=context)]
 
 
 def expected(count, cuts, size, context):
@@ -38,7 +36,7 @@ def expected(count, cuts, size, context):
             last = min(first + size, end)
             last = end if end - last <= min(size // 4, LONGEST_REST) else last
             before, after = max(first - context, begin), min(last + context, end)
-            found.append((len(found), first, [(n, first <= n < last) for n in range(before, after)]))
+            found.append((len(found), [(n, first <= n < last) for n in range(before, after)]))
             first = last
     return found
 
@@ -53,16 +51,16 @@ def random_films(count):
 
 def test_a_long_scene_is_cut_into_pieces_with_context_on_both_sides():
     assert cut_up(8, (), 3, 1) == [
-        (0, 0, [(0, True), (1, True), (2, True), (3, False)]),
-        (1, 3, [(2, False), (3, True), (4, True), (5, True), (6, False)]),
-        (2, 6, [(5, False), (6, True), (7, True)]),
+        (0, [(0, True), (1, True), (2, True), (3, False)]),
+        (1, [(2, False), (3, True), (4, True), (5, True), (6, False)]),
+        (2, [(5, False), (6, True), (7, True)]),
     ]
 
 
 def test_context_does_not_cross_a_cut():
     assert cut_up(5, {3}, 10, 4) == [
-        (0, 0, [(0, True), (1, True), (2, True)]),
-        (1, 3, [(3, True), (4, True)]),
+        (0, [(0, True), (1, True), (2, True)]),
+        (1, [(3, True), (4, True)]),
     ]
 
 
@@ -71,12 +69,12 @@ def test_context_does_not_cross_a_cut():
 )
 def test_a_short_rest_of_a_scene_is_kept_by_the_piece_before_it(length, kept):
     found = cut_up(length + 9, {length}, 64, 2)
-    assert [sum(keep for _, keep in items) for _, _, items in found] == [*kept, 9]
+    assert [sum(keep for _, keep in items) for _, items in found] == [*kept, 9]
 
 
 def test_large_pieces_look_ahead_no_farther_than_small_ones():
     found = cut_up(1017, (), 1000, 0)
-    assert [len(items) for _, _, items in found] == [1000, 17]
+    assert [len(items) for _, items in found] == [1000, 17]
 
 
 def test_no_frames_are_no_pieces():
@@ -87,17 +85,15 @@ def test_any_film_is_cut_by_the_rule_and_every_frame_is_kept_once():
     for _, length, cuts, size, context in random_films(1500):
         found = cut_up(length, cuts, size, context)
         assert found == expected(length, cuts, size, context), (length, cuts, size, context)
-        assert [n for _, _, items in found for n, kept in items if kept] == list(range(length))
+        assert [n for _, items in found for n, kept in items if kept] == list(range(length))
 
 
 def test_what_is_left_of_a_piece_does_not_change_the_pieces_after_it():
     for rng, length, cuts, size, context in random_films(1500):
         whole = cut_up(length, cuts, size, context)
-        for piece, (number, first, items) in zip(
-            pieces(film(length, cuts), size=size, context=context), whole, strict=True
-        ):
+        for piece, (number, items) in zip(pieces(film(length, cuts), size=size, context=context), whole, strict=True):
             taken = rng.randrange(len(items) + 1)
-            assert (piece.number, piece.first) == (number, first)
+            assert piece.number == number
             assert numbers(item for item, _ in zip(piece, range(taken), strict=False)) == items[:taken]
 
 
@@ -107,9 +103,8 @@ def test_a_piece_whose_reader_was_closed_is_still_drained():
 
     found = []
     for piece in pieces(film(9), size=3, context=1):
-        found.append(piece.first)
         reading = reader(piece)
-        next(reading)
+        found.append(next(int(frame.time) for frame, kept in reading if kept))
         reading.close()
     assert found == [0, 3, 6]
 

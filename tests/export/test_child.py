@@ -41,6 +41,6 @@ def test_the_line_that_says_why_is_found(output, words):
 )
 def test_a_child_that_fails_or_crashes_is_one_line(code, message, tmp_path, monkeypatch):
     (tmp_path / "failing.py").write_text(code)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(PpvsrError, match=message):
         run_child("failing", tmp_path, "proof")

@@ -205,13 +205,6 @@ def test_a_lock_that_was_tidied_up_while_one_waited_is_taken_anew(tmp_path, monk
         assert len(taken) == 2 and (tmp_path / "A-0.lock").exists()
 
 
-def test_modules_that_lie_where_the_user_stands_are_not_the_child_s(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", ["relative", *sys.path])
-    paths = programs._environment()["PYTHONPATH"].split(os.pathsep)
-    assert paths[0] == str(cache.PACKAGE.parent) and str(tmp_path / "relative") in paths and "" not in paths
-
-
 def test_other_options_than_those_of_the_network_are_noticed():
     with pytest.raises(ValueError, match=r"different networks: aux_block_down1.0.bias, "):
         workshop.fill(tiny("MSVSR"), {name: np.zeros(1) for name in tiny("MSVSR").state_dict()})

@@ -181,19 +181,19 @@ def test_what_is_no_json_is_no_identity(info, tmp_path):
     assert listing(tmp_path) == []
 
 
-GOOD = {"number": 0, "frames": 4, "first": 0, "stop": 4, "size": 9, "digest": "d"}
+GOOD = {"number": 0, "frames": 4, "size": 9, "digest": "d"}
 DAMAGED = {
     "empty": b"",
     "text": b"ledger",
     "list": b"[]",
-    "latin": b'{"version": 1, "identity": {"a": "\xff"}, "segments": []}',
+    "latin": b'{"version": 2, "identity": {"a": "\xff"}, "segments": []}',
     "deep": b"[" * 100_000,
-    "identity": json.dumps({"version": 1, "identity": 5, "segments": []}).encode(),
-    "missing": json.dumps({"version": 1, "identity": {}}).encode(),
-    "entry": json.dumps({"version": 1, "identity": {}, "segments": [{**GOOD, "frames": "4"}]}).encode(),
-    "frames": json.dumps({"version": 1, "identity": {}, "segments": [{**GOOD, "frames": 0}]}).encode(),
-    "more": json.dumps({"version": 1, "identity": {}, "segments": [{**GOOD, "path": "/"}]}).encode(),
-    "digest": json.dumps({"version": 1, "identity": {}, "segments": [{**GOOD, "digest": 1}]}).encode(),
+    "identity": json.dumps({"version": 2, "identity": 5, "segments": []}).encode(),
+    "missing": json.dumps({"version": 2, "identity": {}}).encode(),
+    "entry": json.dumps({"version": 2, "identity": {}, "segments": [{**GOOD, "frames": "4"}]}).encode(),
+    "frames": json.dumps({"version": 2, "identity": {}, "segments": [{**GOOD, "frames": 0}]}).encode(),
+    "more": json.dumps({"version": 2, "identity": {}, "segments": [{**GOOD, "path": "/"}]}).encode(),
+    "digest": json.dumps({"version": 2, "identity": {}, "segments": [{**GOOD, "digest": 1}]}).encode(),
 }
 
 
@@ -210,13 +210,13 @@ def test_a_damaged_ledger_is_refused_and_overwritten_when_asked(kind, info, tmp_
 
 def test_a_ledger_of_another_version_is_refused(info, tmp_path):
     begin_work(tmp_path / "out.mp4", info, 1)
-    (tmp_path / "out.mp4.ppvsr" / "ledger.json").write_text('{"version": 2}')
-    with pytest.raises(UsageError, match=r"ledger\.json: is of version 2, not 1; --overwrite starts anew"):
+    (tmp_path / "out.mp4.ppvsr" / "ledger.json").write_text('{"version": 1}')
+    with pytest.raises(UsageError, match=r"ledger\.json: is of version 1, not 2; --overwrite starts anew"):
         begin_work(tmp_path / "out.mp4", info, 1)
 
 
 def test_ledgers_come_back_as_they_were(tmp_path):
-    ledger = Ledger.of({"a": (1, 2), "b": {"c": None}}).with_entry(Entry(3, 64, -5, 100, 10**12, "d"))
+    ledger = Ledger.of({"a": (1, 2), "b": {"c": None}}).with_entry(Entry(3, 64, 10**12, "d"))
     ledger.write(tmp_path)
     assert read_ledger(tmp_path) == ledger and read_ledger(tmp_path / "none") is None
     assert os.listdir(tmp_path) == ["ledger.json"]

@@ -12,7 +12,7 @@ import pytest
 
 from ppvsr.errors import UsageError, VideoError
 from ppvsr.video.containers import choose_container
-from ppvsr.video.encoder import Encoding, check_encoder
+from ppvsr.video.encoder import QUALITIES, Encoding, check_encoder
 from ppvsr.video.frames import Frame
 from ppvsr.video.names import check_target, partial_path, target_path
 from ppvsr.video.open import open_sink, open_source, probe
@@ -170,7 +170,11 @@ REFUSED = {
     "sound": ({"codec": "aac"}, "mp4", r"--codec aac: this FFmpeg has no such encoder of pictures"),
     "container": ({"codec": "libx264"}, "webm", r"--codec libx264: webm cannot hold it; choose another --container"),
     "format": ({"pix_fmt": "yuv420p12le"}, "mp4", r"--pix-fmt yuv420p12le: libx264 cannot do it \(it can: yuv420p, "),
-    "value": ({"crf": 99}, "webm", r"--codec libvpx-vp9 with yuv420p at 256x192: the encoder refuses"),
+    "quality": ({"crf": 9999}, "mp4", r"--crf 9999: of libx264 it is 0 \(best\) to 51; choose one of these"),
+    "worst of x265": ({"crf": 52, "codec": "libx265"}, "mkv", "--crf 52: of libx265 it is 0 .* to 51"),
+    "worst of AV1": ({"crf": 64, "codec": "libsvtav1"}, "mkv", "--crf 64: of libsvtav1 it is 0 .* to 63"),
+    "worst of VP9": ({"crf": 64}, "webm", "--crf 64: of libvpx-vp9 it is 0 .* to 63"),
+    "better than best": ({"crf": -1}, "mp4", "--crf -1: of libx264 it is 0 .* to 51"),
     "preset": ({"preset": "warp"}, "mp4", r"--codec libx264 with yuv420p at 256x192: the encoder refuses"),
 }
 
@@ -183,6 +187,12 @@ def test_what_an_encoder_cannot_do_is_refused_at_once(kind, film, capfd):
         check_encoder(Encoding(**options), container, probe(film), (256, 192))
     assert time.perf_counter() - begin < 1
     assert capfd.readouterr().err in ("", "x264 [error]: invalid preset 'warp'\n")  # x264 itself
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx264rgb", "libx265", "libsvtav1", "libvpx", "libvpx-vp9"])
+def test_the_worst_quality_of_the_table_is_one(codec, film):
+    for crf in QUALITIES[codec]:
+        check_encoder(Encoding(codec=codec, crf=crf), "mkv", probe(film), (64, 48))
 
 
 def test_odd_sizes_in_a_format_that_cannot_are_refused(film):
