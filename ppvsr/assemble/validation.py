@@ -11,7 +11,7 @@ import numpy as np
 
 from ppvsr.assemble.experiment import Experiment
 from ppvsr.assemble.preparation import Say, prepare
-from ppvsr.assemble.runners import mirrored_runner, network_runner
+from ppvsr.assemble.runners import flow_runner, mirrored_runner, network_runner
 from ppvsr.errors import ConfigError
 from ppvsr.train.evaluate import Report, Scores, evaluate
 from ppvsr.train.options import ValidateOptions
@@ -53,7 +53,9 @@ class Validation:
     def measure(self, net: Any, *, pictures: Path | None = None, report: Report = lambda *_: None) -> Scores:
         """Measure a network on the device in use; all ranks must call this, and get the same scores."""
         options = self.options
-        if options.mirror or self.dataset.mirrored:
+        if hasattr(net, "flows"):
+            run = flow_runner(net)
+        elif options.mirror or self.dataset.mirrored:
             run = mirrored_runner(net)
         else:
             run = network_runner(
