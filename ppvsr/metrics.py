@@ -56,7 +56,7 @@ class EndPointError:
 
     def __call__(self, flow: NDArray[Any], truth: NDArray[Any]) -> float:
         """Measure flow against the truth, both (h, w, 3), the third channel of the truth saying what counts."""
-        beside = truth[..., :2] - (0 if self.zero else flow[..., :2])
+        beside = truth[..., :2].astype(np.float64) - (0 if self.zero else flow[..., :2])
         lengths, counts = np.hypot(beside[..., 0], beside[..., 1]), truth[..., 2]
         return float((lengths * counts).sum() / max(float(counts.sum()), 1e-9))
 

@@ -40,7 +40,10 @@ class Validation:
             raise ConfigError("validation needs `dataset.test` and `validate.metrics`; add them")
         dataset = prepare(experiment.test.dataset(), ranks, say)
         options = experiment.validate
-        height, width = dataset.clip(0).gt.shape[1:3]  # `clip` raises when a step of the pipeline is random
+        clip = dataset.clip(0)  # raises when a step of the pipeline is random
+        if clip.lq.shape[3] != 3 and (options.mirror or options.flicker or options.save_img):
+            raise ConfigError("validate: flow has no mirror, flicker or save_img; leave them out")
+        height, width = clip.gt.shape[1:3]
         metrics = {name: call() for name, call in experiment.metrics.items()}
         blank = np.zeros((height, width, 3), np.uint8)
         for name, metric in metrics.items():
