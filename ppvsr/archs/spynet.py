@@ -61,7 +61,7 @@ class SPyNet(nn.Layer):
     def prepare_to_learn(self) -> None:
         """Draw weights from which flow can be learned, the same for all levels.
 
-        With the usual ones a signal fades from layer to layer, and the flow stays zero for as long as anybody waited.
+        With uniform ones, as in `reset_weights`, a signal fades from layer to layer, and the flow stays zero.
         """
         draw_pair_detectors(self._convolutions(self.levels[0]), self.kind.slope)
         for level in self.levels[1:]:

@@ -62,6 +62,15 @@ def test_without_frozen_steps_nothing_rests_and_the_multiplier_holds(fix_iter):
     assert resting(net) == set() and multipliers(net) == {"spynet": 0.25, "body": 1.0, "tail": 1.0}
 
 
+def test_another_multiplier_can_be_given_and_a_negative_one_not():
+    net = small_net()
+    multi_stage_vsr(generator=net, pixel_criterion=MSELoss(), lr_mult=0.1).policy.apply(net, 1)
+    assert multipliers(net) == {"spynet": 0.1, "body": 1.0, "tail": 1.0}
+    for make in (multi_stage_vsr, basic_vsr):
+        with pytest.raises(ConfigError, match="model.lr_mult: expected 0 or more, got -1"):
+            make(generator=net, pixel_criterion=MSELoss(), lr_mult=-1)
+
+
 def test_the_flow_network_rests_for_the_given_steps_whatever_came_before():
     net = small_net()
     policy = multi_stage_vsr(generator=net, pixel_criterion=MSELoss(), fix_iter=2).policy
