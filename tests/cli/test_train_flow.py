@@ -26,7 +26,10 @@ def config(tmp_path_factory):
         "total_iters": 2,
         "tensorboard": False,
         "model": {"level_iters": 1},
-        "dataset": {"train": {"num_workers": 0, "batch_size": 2}, "test": {"dataset": {"times": 1, "dataset": pictures}}},
+        "dataset": {
+            "train": {"num_workers": 0, "batch_size": 2},
+            "test": {"dataset": {"times": 1, "dataset": pictures}},
+        },
         "validate": {"interval": 2},
         "log_config": {"interval": 1, "visual_interval": 2},
     }

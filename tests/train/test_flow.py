@@ -121,7 +121,9 @@ def test_each_level_is_compared_with_the_flow_at_its_size_and_what_does_not_coun
     task = flow_model(generator=Blind("tiny"))
     clip = batch(1, shift=(3.0, 4.0))
     losses = {name: loss.item() for name, loss in task.losses(clip.lq, clip.gt, 1).items()}
-    assert losses == pytest.approx({"loss_level0": 5, "loss_level1": 0.55 * 2.5, "loss_level2": 0.3025 * 1.25}, rel=1e-3)
+    assert losses == pytest.approx(
+        {"loss_level0": 5, "loss_level1": 0.55 * 2.5, "loss_level2": 0.3025 * 1.25}, rel=1e-3
+    )
     clip.gt[:, :, 2, :, : SIDE // 2] = 0
     assert task.losses(clip.lq, clip.gt, 1)["loss_level0"].item() == pytest.approx(2.5, rel=1e-3)
 
@@ -179,7 +181,7 @@ def test_pictures_of_a_step_show_the_pair_and_both_flows():
 def test_what_cannot_be_is_refused():
     with pytest.raises(ConfigError, match=r"model.generator: FlowModel trains SPyNet, not MSVSR"):
         flow_model(generator=tiny("MSVSR"))
-    with pytest.raises(ConfigError, match="model.level_iters: expected 0 or more, got -1"):
+    with pytest.raises(ConfigError, match=r"model.level_iters: expected 0 or more, got -1"):
         flow_model(generator=flow_net(), level_iters=-1)
     task = flow_model(generator=flow_net())
     with pytest.raises(ConfigError, match="learns from pairs with known flow, not from clips"):

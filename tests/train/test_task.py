@@ -67,7 +67,7 @@ def test_another_multiplier_can_be_given_and_a_negative_one_not():
     multi_stage_vsr(generator=net, pixel_criterion=MSELoss(), lr_mult=0.1).policy.apply(net, 1)
     assert multipliers(net) == {"spynet": 0.1, "body": 1.0, "tail": 1.0}
     for make in (multi_stage_vsr, basic_vsr):
-        with pytest.raises(ConfigError, match="model.lr_mult: expected 0 or more, got -1"):
+        with pytest.raises(ConfigError, match=r"model.lr_mult: expected 0 or more, got -1"):
             make(generator=net, pixel_criterion=MSELoss(), lr_mult=-1)
 
 
