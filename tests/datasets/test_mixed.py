@@ -7,8 +7,13 @@ import pytest
 
 from ppvsr import catalog
 from ppvsr.config.build import plan
+from ppvsr.data.loader import LoaderOptions, batches
 from ppvsr.data.mixed import MixedDataset
-from ppvsr.errors import ConfigError
+from ppvsr.data.photos import MovingPhotosDataset
+from ppvsr.data.steps import Transforms
+from ppvsr.data.transforms import NormalizeSequence, TransposeSequence
+from ppvsr.errors import ConfigError, DataError
+from tests.datasets.photos import make_photos
 
 
 class Named:
@@ -65,6 +70,16 @@ def test_nodes_are_nested():
     node["datasets"][1]["dataset"] = photos
     mixed = plan(node, catalog.DATASETS, "dataset.train", catalog.NESTED, problems := [])()
     assert not problems and [type(each).__name__ for each in mixed.datasets] == ["MovingPhotosDataset", "RepeatDataset"]
+
+
+def test_bytes_and_floats_are_not_mixed(tmp_path):
+    folder = make_photos(tmp_path, count=1)
+    other = Transforms(pipeline=[TransposeSequence(), NormalizeSequence(mean=0.5, std=1)])
+    options = {"folder": folder, "num_frames": 1, "gt_patch_size": 64}
+    mixed = MixedDataset(datasets=[MovingPhotosDataset(**options), MovingPhotosDataset(**options, preprocess=[other])])
+    mixed.prepare(lambda line: None)
+    with pytest.raises(DataError, match=r"clips of one batch must have one type: photo0 .*; normalise all data sets"):
+        next(batches(mixed, LoaderOptions(batch_size=2), seed=0, first=1, last=1))
 
 
 @pytest.mark.parametrize(
