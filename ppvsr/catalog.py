@@ -12,13 +12,18 @@ from ppvsr.archs.basicvsr_pp import BasicVSRPlusPlus
 from ppvsr.archs.edvr import EDVRNet
 from ppvsr.archs.iconvsr import IconVSR
 from ppvsr.archs.msvsr import MSVSR
+from ppvsr.archs.spynet import SPyNet
 from ppvsr.data import degrade, steps, transforms
+from ppvsr.data.flows import KnownFlowDataset
 from ppvsr.data.folders import VSRFolderDataset, VSRREDSMultipleGTDataset, VSRVimeo90KDataset
+from ppvsr.data.mixed import MixedDataset
+from ppvsr.data.photos import MovingPhotosDataset
 from ppvsr.data.repeat import RepeatDataset
 from ppvsr.data.videos import VideoFolderDataset
 from ppvsr.losses import CharbonnierLoss, L1Loss, MSELoss
-from ppvsr.metrics import PSNR, SSIM
+from ppvsr.metrics import PSNR, SSIM, EndPointError
 from ppvsr.schedules import CosineAnnealingRestartLR, LinearDecay, MultiStepDecay
+from ppvsr.train.flow import flow_model
 from ppvsr.train.optimizers import adam, adamw, momentum, rmsprop, sgd
 from ppvsr.train.task import basic_vsr, multi_stage_vsr
 
@@ -30,10 +35,11 @@ ARCHS: dict[str, type[Layer]] = {
     "IconVSR": IconVSR,
     "BasicVSRPlusPlus": BasicVSRPlusPlus,
     "EDVRNet": EDVRNet,
+    "SPyNet": SPyNet,
 }
-TASKS: Table = {"MultiStageVSRModel": multi_stage_vsr, "BasicVSRModel": basic_vsr}
+TASKS: Table = {"MultiStageVSRModel": multi_stage_vsr, "BasicVSRModel": basic_vsr, "FlowModel": flow_model}
 LOSSES: Table = {"CharbonnierLoss": CharbonnierLoss, "L1Loss": L1Loss, "MSELoss": MSELoss}
-METRICS: Table = {"PSNR": PSNR, "SSIM": SSIM}
+METRICS: Table = {"PSNR": PSNR, "SSIM": SSIM, "EndPointError": EndPointError}
 SCHEDULES: Table = {
     "CosineAnnealingRestartLR": CosineAnnealingRestartLR,
     "MultiStepDecay": MultiStepDecay,
@@ -46,6 +52,9 @@ DATASETS: Table = {
     "VSRVimeo90KDataset": VSRVimeo90KDataset,
     "VSRFolderDataset": VSRFolderDataset,
     "VideoFolderDataset": VideoFolderDataset,
+    "MovingPhotosDataset": MovingPhotosDataset,
+    "KnownFlowDataset": KnownFlowDataset,
+    "MixedDataset": MixedDataset,
 }
 STEPS: Table = {
     each.__name__: each for each in (steps.GetNeighboringFramesIdx, steps.ReadImageSequence, steps.Transforms)
@@ -70,6 +79,7 @@ NESTED: dict[str, Mapping[str, Callable[..., Any]]] = {  # the keys that hold a 
     "generator": ARCHS,
     "pixel_criterion": LOSSES,
     "dataset": DATASETS,
+    "datasets": DATASETS,
     "preprocess": STEPS,
     "pipeline": TRANSFORMS,
     "degradation": DEGRADATIONS,

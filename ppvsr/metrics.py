@@ -1,9 +1,12 @@
-"""PSNR and SSIM as the papers measure them: on uint8 pictures, borders cut first, then RGB or BT.601 luma."""
+"""PSNR and SSIM as the papers measure them: on uint8 pictures, borders cut first, then RGB or BT.601 luma.
+
+And the error of optical flow, whose pictures are (h, w, 3) float: pixels along x and y, and how much a place counts.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -40,6 +43,22 @@ class SSIM:
     def __call__(self, image: Picture, truth: Picture) -> float:
         """Measure a picture against the truth, both RGB (h, w, 3)."""
         return ssim(image, truth, crop_border=self.crop_border, y=self.test_y_channel)
+
+
+@dataclass(frozen=True)
+class EndPointError:
+    """How far, in pixels, flow points beside the truth, on the mean; 0 where nothing of the truth counts.
+
+    zero: measure no flow at all, instead of the answer: the length of the motions, to compare with.
+    """
+
+    zero: bool = False
+
+    def __call__(self, flow: NDArray[Any], truth: NDArray[Any]) -> float:
+        """Measure flow against the truth, both (h, w, 3), the third channel of the truth saying what counts."""
+        beside = truth[..., :2].astype(np.float64) - (0 if self.zero else flow[..., :2])
+        lengths, counts = np.hypot(beside[..., 0], beside[..., 1]), truth[..., 2]
+        return float((lengths * counts).sum() / max(float(counts.sum()), 1e-9))
 
 
 def luma(image: Picture) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from ppvsr.errors import ConfigError
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "tests/config/data/pp_msvsr_document.yaml"
 CONFIGS = [*sorted((ROOT / "configs").rglob("*.yaml")), DOCUMENT]
+FLOW = ROOT / "configs/spynet_tiny_photos.yaml"
 REDS = ROOT / "configs/msvsr_reds.yaml"
 
 
@@ -18,7 +19,8 @@ REDS = ROOT / "configs/msvsr_reds.yaml"
 def test_a_shipped_config_is_sound_for_training_and_for_evaluation(path):
     for training in (True, False):
         experiment = read_experiment(path, training=training)
-        assert experiment.task and experiment.train and experiment.test and set(experiment.metrics) == {"psnr", "ssim"}
+        assert experiment.task and experiment.train and experiment.test
+        assert set(experiment.metrics) == ({"error", "zero_flow"} if path == FLOW else {"psnr", "ssim"})
         assert experiment.schedule and experiment.optimizer
         for call in (
             experiment.optimizer,
@@ -29,7 +31,7 @@ def test_a_shipped_config_is_sound_for_training_and_for_evaluation(path):
             assert call() is not None
 
 
-def test_all_nine_configs_are_there():
+def test_all_eleven_configs_are_there():
     assert {path.stem for path in CONFIGS[:-1]} == {
         "basicvsr++_reds",
         "basicvsr++_vimeo90k_BD",
@@ -39,7 +41,9 @@ def test_all_nine_configs_are_there():
         "msvsr_l_reds",
         "msvsr_reds",
         "msvsr_vimeo90k_BD",
+        "ppmsvsr_small_bundled",
         "ppmsvsr_small_videos",
+        "spynet_tiny_photos",
     }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ppvsr.metrics import PSNR, SSIM, psnr, ssim
+from ppvsr.metrics import PSNR, SSIM, EndPointError, psnr, ssim
 
 TOLERANCE = 1e-5  # dB: the references compute in float32
 
@@ -101,3 +101,13 @@ def test_pictures_that_cannot_be_measured_are_refused(pair):
         psnr(a, b, crop_border=16)
     with pytest.raises(ValueError, match="crop_border 11 does not leave enough of pictures of 40x32: 11x11 pixels"):
         ssim(a, b, crop_border=11)
+
+
+def test_end_point_error_is_the_mean_distance_where_it_counts():
+    truth = np.zeros((2, 4, 3), np.float32)
+    truth[..., :2], truth[:, 2:, 2] = (3, 4), 1
+    flow = np.zeros((2, 4, 3), np.float32)
+    assert EndPointError()(flow, truth) == EndPointError(zero=True)(flow + 9, truth) == pytest.approx(5)
+    flow[:, 2, :2] = 3, 4
+    assert EndPointError()(flow, truth) == pytest.approx(2.5)
+    assert EndPointError()(flow, np.zeros((2, 4, 3), np.uint8)) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import paddle
 import paddle.nn as nn
@@ -12,6 +12,7 @@ from paddle import Tensor
 
 from ppvsr.archs.blocks import SLOPE
 from ppvsr.ops.conv import convolve
+from ppvsr.ops.init import draw_pair_detectors
 from ppvsr.ops.resample import double, resize
 from ppvsr.ops.warp import flow_warp
 
@@ -50,12 +51,21 @@ class SPyNet(nn.Layer):
 
     keeps_initial_weights = True
 
-    def __init__(self, kind: str = "basic") -> None:
+    def __init__(self, kind: Literal["basic", "full", "tiny"] = "basic") -> None:
         super().__init__()
         self.kind = KINDS[kind]
         self.register_buffer("mean", paddle.to_tensor(MEAN).reshape([1, 3, 1, 1]))
         self.register_buffer("std", paddle.to_tensor(STD).reshape([1, 3, 1, 1]))
         self.levels = nn.LayerList([_level(self.kind) for _ in range(self.kind.levels)])
+
+    def prepare_to_learn(self) -> None:
+        """Draw weights from which flow can be learned, the same for all levels.
+
+        With uniform ones, as in `reset_weights`, a signal fades from layer to layer, and the flow stays zero.
+        """
+        draw_pair_detectors(self._convolutions(self.levels[0]), self.kind.slope)
+        for level in self.levels[1:]:
+            level.set_state_dict(self.levels[0].state_dict())
 
     def forward(self, ref: Tensor, other: Tensor) -> Tensor:
         """Return the flow (n, 2, h, w), in pixels, x first, from `ref` to `other`, both (n, 3, h, w), RGB in [0, 1].
@@ -101,22 +111,35 @@ class SPyNet(nn.Layer):
 
     def match(self, ref: list[Tensor], other: list[Tensor], h: int, w: int) -> Tensor:
         """Return the flow (n, 2, h, w) between two pyramids."""
-        flow = paddle.zeros_like(ref[0][:, :2]).astype("float32")
-        warped = other[0]
-        for i, level in enumerate(self.levels):
-            if i:
-                flow = 2 * double(flow)
-                warped = flow_warp(other[i], flow, border=True)
-            flow = flow + self._residue(level, ref[i], warped, flow).astype("float32")
+        flow = self.flows(ref, other)[-1]
         padded_h, padded_w = flow.shape[2:]
         flow = resize(flow, h, w)
         return paddle.concat([flow[:, :1] * (w / padded_w), flow[:, 1:] * (h / padded_h)], axis=1)
 
+    def flows(self, ref: list[Tensor], other: list[Tensor]) -> list[Tensor]:
+        """Return the flow between two pyramids at every level, in the level's own pixels, coarsest first.
+
+        The pyramids may have fewer levels than the network: then its first, coarsest ones work.
+        """
+        flow = paddle.zeros_like(ref[0][:, :2]).astype("float32")
+        warped = other[0]
+        flows: list[Tensor] = []
+        for i in range(len(ref)):
+            if i:
+                flow = 2 * double(flow)
+                warped = flow_warp(other[i], flow, border=True)
+            flow = flow + self._residue(self.levels[i], ref[i], warped, flow).astype("float32")
+            flows.append(flow)
+        return flows
+
     def _residue(self, level: nn.Sequential, *xs: Tensor) -> Tensor:
-        convs = [each[0] if self.kind.nested else each for each in level]
+        convs = self._convolutions(level)
         for conv in convs[:-1]:
             xs = (convolve(conv, *xs, slope=self.kind.slope),)
         return convolve(convs[-1], *xs)
+
+    def _convolutions(self, level: nn.Sequential) -> list[nn.Conv2D]:
+        return [each[0] if self.kind.nested else each for each in level]
 
 
 def _level(kind: Kind) -> nn.Sequential:

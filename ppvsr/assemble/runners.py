@@ -49,6 +49,21 @@ def mirrored_runner(net: Any) -> Runner:
     return lambda frames: _run(net, lambda lq: (_both_ways(net, lq),), frames, None, 0)
 
 
+def flow_runner(net: Any) -> Runner:
+    """Return a runner of a flow network: pairs (h, w, 6) become flow (h, w, 3): pixels along x and y, and nothing."""
+
+    def run(pairs: Frames) -> Iterator[Picture]:
+        import paddle
+
+        with _evaluating(net), paddle.no_grad():
+            for index in range(len(pairs)):
+                pair = paddle.to_tensor(pairs[index]).transpose([2, 0, 1]).unsqueeze(0).astype("float32") / 255
+                flow = net(pair[:, :3], pair[:, 3:])[0].transpose([1, 2, 0]).numpy()
+                yield np.pad(flow, ((0, 0), (0, 0), (0, 1)))
+
+    return run
+
+
 def variant_runner(
     name: str,
     weights: str | Path | None = None,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ppvsr.train.checkpoint import State
     from ppvsr.train.ranks import Ranks
     from ppvsr.train.stepper import Stepper
-    from ppvsr.train.task import Task
+    from ppvsr.train.task import Learning
 
 AUTO = "auto"
 STEPS = (  # the methods of the networks whose activations `recompute` does without
@@ -46,7 +46,7 @@ class Request:
 class Start:
     """What a run starts from. state: of an earlier session.  origin: lines about the weights, for the log."""
 
-    task: Task
+    task: Learning
     seed: int
     state: State | None
     origin: list[str]
@@ -125,7 +125,7 @@ class Pace:
         return f"{self.total} steps of {self.batch} clips; {self.length} samples are {self.per_epoch} steps"
 
 
-def make_task(experiment: Experiment, seed: int, say: Say) -> Task:
+def make_task(experiment: Experiment, seed: int, say: Say) -> Learning:
     """Build network and losses; the first weights depend on the seed only."""
     from ppvsr.ops.deform import use_native
     from ppvsr.ops.init import reset_weights

@@ -11,7 +11,7 @@ import numpy as np
 
 from ppvsr.assemble.experiment import Experiment
 from ppvsr.assemble.preparation import Say, prepare
-from ppvsr.assemble.runners import mirrored_runner, network_runner
+from ppvsr.assemble.runners import flow_runner, mirrored_runner, network_runner
 from ppvsr.errors import ConfigError
 from ppvsr.train.evaluate import Report, Scores, evaluate
 from ppvsr.train.options import ValidateOptions
@@ -40,7 +40,10 @@ class Validation:
             raise ConfigError("validation needs `dataset.test` and `validate.metrics`; add them")
         dataset = prepare(experiment.test.dataset(), ranks, say)
         options = experiment.validate
-        height, width = dataset.clip(0).gt.shape[1:3]  # `clip` raises when a step of the pipeline is random
+        clip = dataset.clip(0)  # raises when a step of the pipeline is random
+        if clip.lq.shape[3] != 3 and (options.mirror or options.flicker or options.save_img):
+            raise ConfigError("validate: flow has no mirror, flicker or save_img; leave them out")
+        height, width = clip.gt.shape[1:3]
         metrics = {name: call() for name, call in experiment.metrics.items()}
         blank = np.zeros((height, width, 3), np.uint8)
         for name, metric in metrics.items():
@@ -53,7 +56,9 @@ class Validation:
     def measure(self, net: Any, *, pictures: Path | None = None, report: Report = lambda *_: None) -> Scores:
         """Measure a network on the device in use; all ranks must call this, and get the same scores."""
         options = self.options
-        if options.mirror or self.dataset.mirrored:
+        if hasattr(net, "flows"):
+            run = flow_runner(net)
+        elif options.mirror or self.dataset.mirrored:
             run = mirrored_runner(net)
         else:
             run = network_runner(

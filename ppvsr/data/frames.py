@@ -42,7 +42,10 @@ class Frames(Protocol):
 
 
 class Sample(TypedDict):
-    """One training example: (t, 3, h, w), uint8, or float32 when the config normalises otherwise than by 0 and 255."""
+    """One training example: (t, 3, h, w), uint8, or float32 when the config normalises otherwise than by 0 and 255.
+
+    Pairs with known flow have other channels, see KnownFlowDataset.
+    """
 
     lq: np.ndarray
     gt: np.ndarray

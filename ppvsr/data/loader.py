@@ -200,6 +200,9 @@ def _stack(samples: list[Any]) -> dict[str, Any]:
         told = ", ".join(f"{key} {lq} {gt}" for key, (lq, gt) in shapes.items())
         text = f"clips of one batch must have one shape: {told}; crop them with SRPairedRandomCrop, or batch_size: 1"
         return _failure(DataError, text)
+    if len({each["lq"].dtype for each in samples}) > 1:  # they would be joined, and one half be 255 times as bright
+        told = ", ".join(f"{each['key']} {each['lq'].dtype}" for each in samples)
+        return _failure(DataError, f"clips of one batch must have one type: {told}; normalise all data sets alike")
     halves = {half: np.stack([each[half] for each in samples]) for half in ("lq", "gt")}
     return {**halves, "keys": [each["key"] for each in samples]}
 

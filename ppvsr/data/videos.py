@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ppvsr.data.chosen import chosen_files, refuse
 from ppvsr.data.degraded import GROUP, Degradation, DegradedFrames
 from ppvsr.data.films import SUFFIXES, Film, FilmCache
 from ppvsr.data.frames import Clip, Frames, PackedFrames, Report, Sample
@@ -18,7 +18,6 @@ from ppvsr.data.transforms import SRPairedRandomCrop, TransposeSequence
 from ppvsr.errors import ConfigError, DataError, UsageError, VideoError
 
 CACHE = ".ppvsr-cache"
-SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,9 @@ class VideoFolderDataset:
         self._lists = {"names": names, "skip": skip}
         self._degradation = Degradation(tuple(degradation or ()), scale)
         self._test_mode = test_mode
-        self._preprocess = Preprocess(film_steps(preprocess), owner="VideoFolderDataset", test_mode=test_mode)
+        self._preprocess = Preprocess(
+            film_steps(preprocess, "VideoFolderDataset"), owner="VideoFolderDataset", test_mode=test_mode
+        )
         self._crop = find_crop(preprocess)
         self._footage: list[Footage] | None = None
         if num_frames is None and not test_mode:
@@ -87,7 +88,7 @@ class VideoFolderDataset:
         if self._footage is not None:
             return
         cache, films, problems = FilmCache(self._cache), [], []
-        paths = self._listed()
+        paths = chosen_files(self._folder, SUFFIXES, self._lists, "film")
         for number, path in enumerate(paths, 1):
             try:
                 found = cache.find(path)
@@ -133,24 +134,6 @@ class VideoFolderDataset:
             raise RuntimeError("VideoFolderDataset: prepare() comes first")
         return self._footage
 
-    def _listed(self) -> list[Path]:
-        """The films to use, sorted."""
-        try:
-            found = [each for each in sorted(self._folder.iterdir()) if each.suffix.lower() in SUFFIXES]
-        except OSError as error:
-            raise DataError(f"{self._folder}: cannot be listed: {error.strerror}; `folder` holds the films") from error
-        known = {each.name: each for each in found if each.is_file() and not each.name.startswith(".")}
-        chosen = {option: chosen_films(path, known, option) for option, path in self._lists.items() if path}
-        films = [
-            path
-            for name, path in known.items()
-            if name in chosen.get("names", known) and name not in chosen.get("skip", ())
-        ]
-        if not films:
-            why = "`names` and `skip` leave no film" if known else f"holds no films ({', '.join(sorted(SUFFIXES))})"
-            raise DataError(f"{self._folder}: {why}")
-        return films
-
     def _unfit(self, name: str, film: Film) -> str | None:
         """Why a film cannot be used at all, or None."""
         patch = self._crop.gt_patch_size if self._crop else self._scale
@@ -185,11 +168,11 @@ class VideoFolderDataset:
         return result
 
 
-def film_steps(preprocess: Sequence[Step]) -> list[Step]:
+def film_steps(preprocess: Sequence[Step], owner: str) -> list[Step]:
     """The steps as for pictures: films are always chosen from, read and turned into arrays. Raises ConfigError."""
     for each in preprocess:
         if isinstance(each, GetNeighboringFramesIdx) and each.filename_tmpl is not None:
-            raise ConfigError("VideoFolderDataset: films have no file names; remove filename_tmpl from preprocess")
+            raise ConfigError(f"{owner}: films have no file names; remove filename_tmpl from preprocess")
     steps = [each for each in preprocess if not isinstance(each, ReadImageSequence)]
     if not any(isinstance(each, GetNeighboringFramesIdx) for each in steps):
         steps.insert(0, GetNeighboringFramesIdx(interval_list=[1]))
@@ -202,33 +185,6 @@ def find_crop(preprocess: Sequence[Step]) -> SRPairedRandomCrop | None:
     """The random window of the pipeline."""
     transforms = [each for step in preprocess if isinstance(step, Transforms) for each in step.pipeline]
     return next((each for each in transforms if isinstance(each, SRPairedRandomCrop)), None)
-
-
-def chosen_films(path: str, known: dict[str, Path], option: str) -> set[str]:
-    """The names of the films that a text file lists. Raises DataError that names the unknown ones."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: `{option}` must be a text file with one film a line: {error}") from error
-    wanted = [line.strip() for line in lines if line.strip()]
-    found = {word: [name for name in known if word in (name, Path(name).stem)] for word in wanted}
-    refuse(list(unknown(found, known)), f"{path}: films that are not in the folder")
-    return {name for names in found.values() for name in names}
-
-
-def unknown(found: dict[str, list[str]], known: dict[str, Path]) -> Iterator[str]:
-    """A line for every word that stands for no film, with a close name."""
-    for word, names in found.items():
-        if not names:
-            close = difflib.get_close_matches(word, known, n=1)
-            yield f"{word!r}" + (f"; did you mean {close[0]!r}?" if close else "")
-
-
-def refuse(problems: list[str], headline: str) -> None:
-    """Raise DataError with the first few problems, if there are any."""
-    if problems:
-        more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
-        raise DataError("\n".join([headline, *problems[:SHOWN], *more]))
 
 
 def middle(count: int, wanted: int | None) -> range:

@@ -20,7 +20,7 @@ from ppvsr.train.moments import get_moments, master_weights, set_moments
 from ppvsr.train.optimizers import MakeOptimizer
 from ppvsr.train.ranks import Ranks
 from ppvsr.train.scaling import LossScale
-from ppvsr.train.task import Task, picture, unit
+from ppvsr.train.task import Learning
 from ppvsr.weights.load import load_weights
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Stepper:
 
     def __init__(
         self,
-        task: Task,
+        task: Learning,
         make_optimizer: MakeOptimizer,
         schedule: Callable[[int], float],
         *,
@@ -92,7 +92,7 @@ class Stepper:
         self.task.policy.apply(self._net, step)
         rate = self._schedule(step - 1)
         try:
-            losses = self._backward(batches)
+            losses = self._backward(batches, step)
             gradients = self._gradients()
             self._ranks.mean_([*gradients, *losses.values()])
             # the one time in a step that the host waits for the device
@@ -161,15 +161,14 @@ class Stepper:
             yield
 
     def preview(self, batch: Batch) -> dict[str, np.ndarray]:
-        """Return `lq`, `output` and `gt` of the first frame of the first clip, uint8 (h, w, 3)."""
-        lq, gt = unit(batch.lq[:1]), unit(batch.gt[:1, :1])
+        """Return pictures of the first clip by name, uint8 (h, w, 3); see `Learning`."""
         self._net.eval()
         with paddle.no_grad(), self._precision():
-            output = self._net(lq)[-1]
+            pictures = self.task.preview(batch.lq, batch.gt)
         self._net.train()
-        return {name: picture(clip[0, 0]) for name, clip in (("lq", lq), ("output", output), ("gt", gt))}
+        return pictures
 
-    def _backward(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
+    def _backward(self, batches: Sequence[Batch], step: int) -> dict[str, Tensor]:
         """Add up the gradients of the micro-batches and return the means of their losses."""
         if len(batches) != self._accumulate:
             raise ValueError(f"a step takes {self._accumulate} micro-batches, got {len(batches)}")
@@ -178,13 +177,14 @@ class Stepper:
         totals: dict[str, Tensor] = {}
         for batch in batches:
             with self._precision():
-                losses = self.task.losses(batch.lq, batch.gt)
+                losses = self.task.losses(batch.lq, batch.gt, step)
             total = sum(losses.values())
             # Paddle's deformable convolution crashes on gradients that are not finite, on the CPU; asking is free there
             if not self._on_cpu or bool(paddle.isfinite(total)):
                 (total * (share * self._scale.value)).backward()
             for name, loss in losses.items():
                 totals[name] = totals.get(name, 0) + loss.detach() / self._accumulate
+        self.task.tie(step)
         return totals
 
     def _gradients(self) -> list[Tensor]:

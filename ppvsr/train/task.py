@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import paddle
@@ -14,6 +15,31 @@ from ppvsr.errors import ConfigError
 from ppvsr.train.freeze import FlowPolicy
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
+
+
+class Learning(Protocol):
+    """What a stepper trains: a network, what it is told, and which of its parts rest."""
+
+    @property
+    def net(self) -> Layer:
+        """The network."""
+
+    @property
+    def policy(self) -> FlowPolicy:
+        """Which parts rest, and which learn slowly."""
+
+    @property
+    def summed(self) -> bool:
+        """Whether the loss of two batches is the sum of their losses, not the mean."""
+
+    def losses(self, lq: Tensor, gt: Tensor, step: int) -> dict[str, Tensor]:
+        """Return the losses of a step on a batch by name, float32; their sum is what is made small."""
+
+    def tie(self, step: int) -> None:
+        """Change the gradients of a step, which were computed, where parts are to learn as one."""
+
+    def preview(self, lq: Tensor, gt: Tensor) -> dict[str, np.ndarray]:
+        """Return pictures of the first clip of a batch by name, uint8 (h, w, 3)."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +60,23 @@ class Task:
         """Whether the loss of two batches is the sum of their losses, not the mean."""
         return getattr(self.criterion, "reduction", "mean") == "sum"
 
-    def losses(self, lq: Tensor, gt: Tensor) -> dict[str, Tensor]:
+    def losses(self, lq: Tensor, gt: Tensor, step: int) -> dict[str, Tensor]:
         """Return the losses by name, float32, for clips (b, t, 3, h, w) and (b, t, 3, s h, s w), uint8 or floats."""
         outputs = self.net(unit(lq))[-len(self.names) :]
         truth = unit(gt)
         with paddle.amp.auto_cast(enable=False):
             losses = [self.criterion(output.astype("float32"), truth) for output in outputs]
         return dict(zip(self.names[-len(outputs) :], losses, strict=True))
+
+    def tie(self, step: int) -> None:
+        """Leave the gradients as they are."""
+
+    def preview(self, lq: Tensor, gt: Tensor) -> dict[str, np.ndarray]:
+        """Return `lq`, `output` and `gt` of the first frame of the first clip, uint8 (h, w, 3)."""
+        clip, truth = unit(lq[:1]), unit(gt[:1, :1])
+        return {
+            name: picture(each[0, 0]) for name, each in (("lq", clip), ("output", self.net(clip)[-1]), ("gt", truth))
+        }
 
 
 def unit(clip: Tensor) -> Tensor:
@@ -55,18 +91,23 @@ def picture(frame: Tensor) -> np.ndarray:
 
 
 def multi_stage_vsr(
-    *, generator: Layer, pixel_criterion: Criterion, fix_iter: int | bool = 0, to_static: bool = False
+    *,
+    generator: Layer,
+    pixel_criterion: Criterion,
+    fix_iter: int | bool = 0,
+    lr_mult: float = 0.25,
+    to_static: bool = False,
 ) -> Task:
     """Make PaddleGAN's `MultiStageVSRModel`: a loss on the auxiliary output, if there is one, and on the final one.
 
-    fix_iter: steps that the flow network rests; 0, false and negative numbers mean none. Then it learns at a quarter of
-    the rate. Raises ConfigError for `to_static`, which Paddle 3.3 cannot do with these networks.
+    fix_iter: steps that the flow network rests; 0, false and negative numbers mean none.  lr_mult: factor of its
+    learning rate then. Raises ConfigError for `to_static`, which Paddle 3.3 cannot do with these networks.
     """
     if to_static:
         raise ConfigError(
             "model.to_static: only false; Paddle 3.3 can turn none of these networks into a static one for training"
         )
-    policy = FlowPolicy(frozen_steps=_frozen_steps(fix_iter), lr_mult=0.25)
+    policy = FlowPolicy(frozen_steps=_frozen_steps(fix_iter), lr_mult=_multiplier(lr_mult))
     return Task(generator, pixel_criterion, ("loss_pix_stage2", "loss_pix"), policy)
 
 
@@ -76,9 +117,7 @@ def basic_vsr(*, generator: Layer, pixel_criterion: Criterion, fix_iter: int | b
     fix_iter: steps that the flow network and IconVSR's EDVR rest; 0, false and negative numbers mean none.
     lr_mult: factor of the flow network's learning rate.
     """
-    if not lr_mult >= 0:
-        raise ConfigError(f"model.lr_mult: expected 0 or more, got {lr_mult}")
-    policy = FlowPolicy(frozen_steps=_frozen_steps(fix_iter), lr_mult=lr_mult, also_frozen=("edvr",))
+    policy = FlowPolicy(frozen_steps=_frozen_steps(fix_iter), lr_mult=_multiplier(lr_mult), also_frozen=("edvr",))
     return Task(generator, pixel_criterion, ("loss_pixel",), policy)
 
 
@@ -86,3 +125,9 @@ def _frozen_steps(fix_iter: int | bool) -> int:
     if fix_iter is True:
         raise ConfigError("model.fix_iter: true says not for how many steps; give a number, or false")
     return max(0, int(fix_iter))
+
+
+def _multiplier(lr_mult: float) -> float:
+    if not lr_mult >= 0:
+        raise ConfigError(f"model.lr_mult: expected 0 or more, got {lr_mult}")
+    return lr_mult

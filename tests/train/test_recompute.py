@@ -25,7 +25,7 @@ STEPS = (
 def gradients(net, lq, gt):
     """Return the gradients of a step by name, and the bytes that were taken when the forward pass was done."""
     before = core.host_memory_stat_current_value("Allocated", 0)
-    losses = multi_stage_vsr(generator=net, pixel_criterion=CharbonnierLoss(reduction="mean")).losses(lq, gt)
+    losses = multi_stage_vsr(generator=net, pixel_criterion=CharbonnierLoss(reduction="mean")).losses(lq, gt, 1)
     taken = core.host_memory_stat_current_value("Allocated", 0) - before
     sum(losses.values()).backward()
     found = {name: parameter.grad.numpy().copy() for name, parameter in net.named_parameters()}

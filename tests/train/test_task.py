@@ -25,7 +25,7 @@ def multipliers(net):
 
 def test_a_loss_on_both_outputs_of_the_multi_stage_network():
     net, clip = small_net(), batch(1)
-    losses = multi_stage_vsr(generator=net, pixel_criterion=MSELoss()).losses(clip.lq, clip.gt)
+    losses = multi_stage_vsr(generator=net, pixel_criterion=MSELoss()).losses(clip.lq, clip.gt, 1)
     outputs, truth = net(clip.lq.astype("float32") / 255), clip.gt.numpy() / np.float32(255)
     assert list(losses) == ["loss_pix_stage2", "loss_pix"]
     for loss, output in zip(losses.values(), outputs, strict=True):
@@ -34,8 +34,8 @@ def test_a_loss_on_both_outputs_of_the_multi_stage_network():
 
 def test_a_loss_on_the_last_output_of_others():
     net, clip = small_net(), batch(1)
-    one = basic_vsr(generator=net, pixel_criterion=MSELoss()).losses(clip.lq, clip.gt)
-    two = multi_stage_vsr(generator=net, pixel_criterion=MSELoss()).losses(clip.lq, clip.gt)
+    one = basic_vsr(generator=net, pixel_criterion=MSELoss()).losses(clip.lq, clip.gt, 1)
+    two = multi_stage_vsr(generator=net, pixel_criterion=MSELoss()).losses(clip.lq, clip.gt, 1)
     assert list(one) == ["loss_pixel"] and one["loss_pixel"].item() == two["loss_pix"].item()
 
 
@@ -45,14 +45,14 @@ def test_without_an_auxiliary_output_there_is_one_loss():
             return super().forward(lq)[-1:]
 
     clip = batch(1)
-    losses = multi_stage_vsr(generator=Single(), pixel_criterion=MSELoss()).losses(clip.lq, clip.gt)
+    losses = multi_stage_vsr(generator=Single(), pixel_criterion=MSELoss()).losses(clip.lq, clip.gt, 1)
     assert list(losses) == ["loss_pix"]
 
 
 def test_floats_are_left_as_they_are():
     task, clip = multi_stage_vsr(generator=small_net(), pixel_criterion=MSELoss()), batch(1)
-    floats = task.losses(clip.lq.astype("float32") / 255, clip.gt.astype("float32") / 255)
-    assert floats["loss_pix"].item() == pytest.approx(task.losses(clip.lq, clip.gt)["loss_pix"].item(), rel=1e-6)
+    floats = task.losses(clip.lq.astype("float32") / 255, clip.gt.astype("float32") / 255, 1)
+    assert floats["loss_pix"].item() == pytest.approx(task.losses(clip.lq, clip.gt, 1)["loss_pix"].item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("fix_iter", [0, False, -1])
@@ -60,6 +60,15 @@ def test_without_frozen_steps_nothing_rests_and_the_multiplier_holds(fix_iter):
     net = small_net()
     multi_stage_vsr(generator=net, pixel_criterion=MSELoss(), fix_iter=fix_iter).policy.apply(net, 1)
     assert resting(net) == set() and multipliers(net) == {"spynet": 0.25, "body": 1.0, "tail": 1.0}
+
+
+def test_another_multiplier_can_be_given_and_a_negative_one_not():
+    net = small_net()
+    multi_stage_vsr(generator=net, pixel_criterion=MSELoss(), lr_mult=0.1).policy.apply(net, 1)
+    assert multipliers(net) == {"spynet": 0.1, "body": 1.0, "tail": 1.0}
+    for make in (multi_stage_vsr, basic_vsr):
+        with pytest.raises(ConfigError, match=r"model.lr_mult: expected 0 or more, got -1"):
+            make(generator=net, pixel_criterion=MSELoss(), lr_mult=-1)
 
 
 def test_the_flow_network_rests_for_the_given_steps_whatever_came_before():
