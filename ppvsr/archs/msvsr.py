@@ -13,6 +13,7 @@ from paddle import Tensor
 
 from ppvsr.archs.blocks import SLOPE, ResidualTrunk, conv3x3
 from ppvsr.archs.checks import check_groups
+from ppvsr.archs.growth import grow
 from ppvsr.archs.spynet import SPyNet
 from ppvsr.archs.streaming import Clip, State, Streaming, Tensors
 from ppvsr.ops.conv import convolve, run_chain
@@ -128,6 +129,10 @@ class MSVSR(Streaming):
         Raises ValueError if `lq` is no such clip or has a side under 64.
         """
         return self._whole(lq)
+
+    def grow_from(self, small: MSVSR) -> None:
+        """Take over what a smaller network has learned, see `ppvsr.archs.growth`. Raises ValueError if it cannot."""
+        grow(small, self)
 
     def local_align(self, neighbour: Tensor, cur: Tensor, flow: Tensor) -> Tensor:
         """Bring the features of a neighbour onto the current frame, given the flow from the current frame to it."""

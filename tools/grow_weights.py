@@ -1,0 +1,11 @@
+"""Grow a PP-MSVSR; `python tools/grow_weights.py --help` says how. Runs from any folder, without installing."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from ppvsr.cli.grow import main
+
+if __name__ == "__main__":
+    sys.exit(main())
