@@ -18,7 +18,7 @@ class Settings:
     averaged weights that are validated and saved; None has none.  pretrained: part of the network (`spynet`, `edvr`) →
     a file of its weights, "official", or null for a random start; parts that are not named are official.
     recompute: save memory by computing activations twice.  nan_streak: steps in a row without a finite gradient that
-    end the run.  tensorboard: write event files.  native_ops: on a CPU, deformable convolutions by our own operator,
+    end the run.  tensorboard: write event files.  native_ops: on a CPU, convolutions by our own operators,
     which is compiled once; false leaves them to Paddle's.
     """
 

@@ -135,7 +135,8 @@ def make_task(experiment: Experiment, seed: int, say: Say) -> Learning:
     paddle.seed(seed)
     task = experiment.task()
     reset_weights(task.net)
-    if experiment.settings.native_ops and paddle.get_device() == "cpu" and (reason := use_native(task.net)):
+    native = experiment.settings.native_ops and paddle.get_device() == "cpu"
+    if native and (reason := use_native(task.net, learning=True)):
         say(reason)
     return task
 

@@ -45,15 +45,19 @@ class DeformConv2D(PaddleDeformConv2D):
             return aligned if aligned.dtype == x.dtype else aligned.astype(x.dtype)
 
 
-def use_native(net: nn.Layer, on: bool = True) -> str | None:
+def use_native(net: nn.Layer, on: bool = True, *, learning: bool = False) -> str | None:
     """Let the deformable convolutions of `net` run on ppvsr's own operator, or on Paddle's again.
 
+    learning: 3x3 convolutions, too, by the form of the operator that has a gradient.
     Returns None, or in one line why they stay on Paddle's.
     """
     reason = native.load() if on else None
+    on = on and reason is None
     for layer in net.sublayers(include_self=True):
         if isinstance(layer, DeformConv2D):
-            layer.native = on and reason is None
+            layer.native = on
+        elif isinstance(layer, nn.Conv2D) and native.knows(layer):
+            layer.native = on and learning
     return reason
 
 

@@ -2,7 +2,8 @@
 
 Deformable convolution is within 1e-5 of Paddle's, gradients included, and many times as fast (benchmarks/deform.py).
 Where the operator cannot be had or does not apply (CUDA, other types than float32), Paddle's own does the work.
-The 3x3 convolution is for compiled steps: it has no gradient. Results do not depend on the number of threads.
+The 3x3 convolution has two forms: one for compiled steps, and one that takes weights as they are and has a gradient.
+Results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import paddle
+import paddle.nn as nn
 from paddle import Tensor
 from paddle.vision.ops import deform_conv2d as paddle_deform_conv2d
 
@@ -21,7 +23,8 @@ from ppvsr.ops.layouts import known_plain, plain
 from ppvsr.ops.native_cache import BuildError, library
 
 SOURCES = Path(__file__).parent / "native"
-DEFORM_CONV, CONV, OFFSETS = "ppvsr_deform_conv2d", "ppvsr_conv3x3", "ppvsr_offsets"
+DEFORM_CONV, OFFSETS = "ppvsr_deform_conv2d", "ppvsr_offsets"
+CONV, LEARNING_CONV = "ppvsr_conv3x3", "ppvsr_conv3x3_learning"
 # Weights become as large as a tile before they are multiplied with it (winograd.cc): G of arXiv 1509.09308.
 GROWTH = np.array(
     [
@@ -75,7 +78,7 @@ def deform_conv2d(
     Warns once when the operator cannot be had.
     """
     geometry = stride, padding, dilation, deformable_groups, groups
-    if not _applies(x, offset, weight, bias, mask):
+    if not applies(x, offset, weight, bias, mask):
         return paddle_deform_conv2d(x, offset, weight, bias, *geometry, mask)
     if bias is None:
         bias = paddle.zeros(weight.shape[:1])
@@ -114,6 +117,23 @@ def conv3x3(
     return known_plain(paddle._C_ops._run_custom_op(CONV, *inputs, slope, shuffled)[0])
 
 
+def knows(conv: nn.Conv2D) -> bool:
+    """Return whether the own operators can do this convolution."""
+    shape = conv._kernel_size, conv._stride, conv._updated_padding, conv._dilation, conv._groups
+    return shape == ([3, 3], [1, 1], [1, 1], [1, 1], 1) and conv.bias is not None
+
+
+def learning_conv3x3(
+    xs: Sequence[Tensor], weight: Tensor, bias: Tensor, *, slope: float = 1.0, shuffled: bool = False
+) -> Tensor:
+    """Do what `conv3x3` does without `plus`, with gradients; where `applies` says yes.
+
+    weight: as it is, (co, c, 3, 3).  The gradients are within 1e-5 of Paddle's, relative to the largest; slope 0 and
+    above: the activation is undone by the sign of what came out.
+    """
+    return paddle._C_ops._run_custom_op(LEARNING_CONV, list(xs), weight, bias, slope, shuffled)[0]
+
+
 def offsets(
     answer: Tensor, flows: Sequence[Tensor] = (), start: tuple[Tensor, Tensor] | None = None, *, reach: float
 ) -> tuple[Tensor, Tensor]:
@@ -130,7 +150,8 @@ def offsets(
     return known_plain(offset), known_plain(mask)
 
 
-def _applies(*tensors: Tensor | None) -> bool:
+def applies(*tensors: Tensor | None) -> bool:
+    """Return whether the own operators are to work on these: float32 on the CPU. Warns once when they cannot be had."""
     if paddle.get_device() != "cpu" or any(each is not None and each.dtype != paddle.float32 for each in tensors):
         return False
     reason = load()

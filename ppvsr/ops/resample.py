@@ -36,7 +36,7 @@ def conv_shuffled(conv: nn.Conv2D, x: Tensor, beside: Tensor | None = None) -> T
     if lowering.current() is not None:
         return lowering.conv_shuffled(conv, x, beside)
     large = F.pixel_shuffle(x, 2)
-    return conv(large if beside is None else paddle.concat([beside, large], axis=1))
+    return convolve(conv, large) if beside is None else convolve(conv, beside, large)
 
 
 def upsample(x: Tensor, scale: int) -> Tensor:

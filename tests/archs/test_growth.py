@@ -38,7 +38,6 @@ def test_what_is_new_learns():
     descent = paddle.optimizer.SGD(0.1, parameters=large.parameters())
     for _ in range(2):
         frames = clip(1, 3, 64, 64)
-        frames.stop_gradient = False  # a bug of Paddle's: see tests/ops/test_warp.py
         loss = sum((each**2).mean() for each in large(frames))
         loss.backward()
         still = without_gradient(large)

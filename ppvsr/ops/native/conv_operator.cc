@@ -1,39 +1,18 @@
 // What Paddle knows of it: the operator `ppvsr_conv3x3`, for programs only: it has no gradient.
 #include <vector>
 
-#include "paddle/phi/api/all.h"
-#include "paddle/phi/api/ext/op_meta_info.h"
+#include "conv_inputs.h"
 #include "report.h"
-#include "winograd.h"
-
-using paddle::Tensor;
-using Shape = std::vector<int64_t>;
 
 namespace {
 
-void check(const Tensor& each) {
-  PD_CHECK(each.dtype() == paddle::DataType::FLOAT32, "ppvsr_conv3x3: float32 is needed");
-  PD_CHECK(each.layout() != phi::DataLayout::ONEDNN,
-           "ppvsr_conv3x3: an input is in oneDNN's own layout; put paddle.assign before each input");
-}
-
 std::vector<Tensor> run(const std::vector<Tensor>& x, const Tensor& weight, const Tensor& bias,
                         const paddle::optional<Tensor>& plus, float slope, bool shuffled) {
-  const Shape by = weight.shape(), in = x.at(0).shape();
-  ppvsr::Convolution conv{in[0], in[2], in[3], 0, by.at(2), {}, weight.data<float>(), bias.data<float>(), slope};
-  for (const Tensor& each : x) {
-    check(each);
-    PD_CHECK(each.shape()[0] == conv.n && each.shape()[2] == conv.h && each.shape()[3] == conv.w,
-             "ppvsr_conv3x3: the inputs have different sizes");
-    conv.ci += each.shape()[1];
-  }
+  ppvsr::Convolution conv = convolution_of(x);
+  const Shape by = weight.shape();
+  conv.co = by.at(2), conv.weight = weight.data<float>(), conv.bias = bias.data<float>(), conv.slope = slope;
   PD_CHECK(by == (Shape{36, conv.ci, conv.co}) && bias.shape() == Shape{conv.co},
            "ppvsr_conv3x3: weight or bias do not fit the inputs");
-  const long pixels = conv.h * conv.w;
-  for (long n = 0; n < conv.n; ++n)
-    for (const Tensor& each : x)
-      for (long c = 0; c < each.shape()[1]; ++c)
-        conv.planes.push_back(each.data<float>() + (n * each.shape()[1] + c) * pixels);
   Shape out{conv.n, conv.co, conv.h, conv.w};
   if (plus) {
     check(*plus);

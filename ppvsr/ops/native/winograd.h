@@ -19,4 +19,15 @@ struct Convolution {
 // -> out (n, co, h, w). The same numbers whatever the number of threads.
 void convolve(const Convolution& conv, float* out);
 
+// weight (co, ci, 3, 3) -> what `convolve` takes; `back`: of the convolution from co to ci channels that brings a
+// gradient back to the input.
+std::vector<float> transform_weight(const float* weight, long ci, long co, bool back);
+
+// What came in at the output of `conv`, `grad`, of its size -> before shuffle and activation: to (n, co, h, w).
+void undo(const Convolution& conv, const float* out, const float* grad, float* to);
+
+// grad (n, co, h, w) from `undo` -> the gradients of the weight (co, ci, 3, 3) and of the bias (co). The same numbers
+// whatever the number of threads.
+void learn(const Convolution& conv, const float* grad, float* weight, float* bias);
+
 }  // namespace ppvsr
