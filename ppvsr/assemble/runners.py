@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ppvsr.assemble.stages import Cut, Stage, choose_stages, make_enhancer, plan_stage
+from ppvsr.assemble.stages import PLAIN, Cut, Engine, Stage, choose_stages, make_enhancer, plan_stage
 from ppvsr.data.frames import Frames
 from ppvsr.enhance.pipeline import Enhance
 from ppvsr.enhance.plan import Limits, Plan, check_window
@@ -73,19 +73,21 @@ def variant_runner(
     whole: bool = False,
     memory: int | None = None,
     device: str | None = None,
+    engine: Engine = PLAIN,
     say: Callable[[str], Any] = lambda line: None,
 ) -> VariantRunner:
     """Return a runner of a variant with its weights; names and windows are looked up and checked at once.
 
     window, overlap: by default the variant's own.  whole: one window as long as the clip.  memory: bytes that may be
-    used; frames that need more are cut into tiles.  say: hears which device and plan are used.
+    used; frames that need more are cut into tiles.  engine: what runs the network, Paddle's own operators unless told
+    otherwise.  say: hears which device and plan are used.
     Raises UsageError and, without a usable Paddle, PpvsrError; WeightsError when it runs.
     """
     if window is not None and overlap is not None:
         check_window(window, overlap, "--window")
     cut = Cut(window, overlap, memory)
     (stage,) = choose_stages(name, weights, cut)
-    return VariantRunner(stage, cut, whole=whole, device=device, say=say)
+    return VariantRunner(stage, cut, whole=whole, device=device, engine=engine, say=say)
 
 
 class VariantRunner:
@@ -98,12 +100,14 @@ class VariantRunner:
         *,
         whole: bool = False,
         device: str | None = None,
+        engine: Engine = PLAIN,
         say: Callable[[str], Any] = lambda line: None,
     ) -> None:
         self.stage = stage
         self._cut = cut or Cut()
         self._whole = whole
         self._device = device
+        self._engine = engine
         self._say = say
         self._ready: Callable[[Plan], Enhance] | None = None
         self._plans: dict[tuple[int, int, Cut], Plan] = {}
@@ -127,7 +131,7 @@ class VariantRunner:
 
     def _prepare(self, plan: Plan, net: Any) -> Callable[[Plan], Enhance]:
         """Load the weights; return what makes an enhancer with them for any plan."""
-        first = make_enhancer(self.stage, plan, net)
+        first = make_enhancer(self.stage, plan, net, self._engine, self._say)
         if net is None:
             return lambda _: first
         from ppvsr.enhance.engine import Enhancer  # needs Paddle

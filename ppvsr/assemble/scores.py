@@ -6,7 +6,7 @@ import hashlib
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ppvsr import __version__
 from ppvsr.assemble.film import Reporter, Silence
 from ppvsr.assemble.pairs import Pairs, pair, shrunk
 from ppvsr.assemble.runners import VariantRunner, as_it_is, variant_runner
-from ppvsr.assemble.stages import Stage
+from ppvsr.assemble.stages import PLAIN, Engine, Stage
 from ppvsr.enhance.memory import format_size
 from ppvsr.errors import UsageError
 from ppvsr.train.evaluate import Runner, Scores, evaluate, standard_metrics
@@ -61,6 +61,7 @@ class Run:
     whole: bool = False
     memory: int | None = None
     device: str | None = None
+    engine: Engine = PLAIN
 
 
 def score_results(sr: Path, gt: Path, what: Measurement, reporter: Reporter | None = None) -> Scores:
@@ -99,7 +100,7 @@ def score_films(run: Run, films: Sequence[Path], what: Measurement, reporter: Re
 
 
 def _runner(run: Run, reporter: Reporter) -> VariantRunner:
-    options = {name: value for name, value in asdict(run).items() if name not in ("variant", "weights")}
+    options = {each.name: getattr(run, each.name) for each in fields(run) if each.name not in ("variant", "weights")}
     runner = variant_runner(run.variant, run.weights, **options, say=reporter.say)
     reporter.say(_describe(runner.stage))
     return runner

@@ -19,7 +19,7 @@ class Settings:
     a file of its weights, "official", or null for a random start; parts that are not named are official.
     recompute: save memory by computing activations twice.  nan_streak: steps in a row without a finite gradient that
     end the run.  tensorboard: write event files.  native_ops: on a CPU, convolutions by our own operators,
-    which is compiled once; false leaves them to Paddle's.
+    which are compiled once; false leaves them to Paddle's.
     """
 
     output_dir: str = "output_dir"

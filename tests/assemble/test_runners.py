@@ -6,8 +6,10 @@ import pytest
 
 from ppvsr.assemble import stages
 from ppvsr.assemble.runners import as_it_is, mirrored_runner, network_runner, variant_runner
+from ppvsr.assemble.stages import Engine
 from ppvsr.data.frames import ArrayFrames
 from ppvsr.errors import UsageError
+from ppvsr.runtime import backend
 
 
 class Nearest(paddle.nn.Layer):
@@ -118,6 +120,14 @@ def test_whole_clips_are_one_window_each(loads):
 def test_weights_are_loaded_before_the_first_frame_is_asked_for(loads):
     variant_runner("PPMSVSRSmall", device="cpu")(clip(1))
     assert len(loads) == 1  # so that they do not count as the frame's time
+
+
+@pytest.mark.parametrize(("engine", "used"), [({}, []), ({"engine": Engine("auto", 3)}, [("auto", 3)])])
+def test_the_backend_is_the_one_that_is_asked_for(loads, monkeypatch, engine, used):
+    asked = []
+    monkeypatch.setattr(backend, "use_backend", lambda net, options, name, threads, say: asked.append((name, threads)))
+    list(variant_runner("PPMSVSRSmall", device="cpu", **engine)(clip(1)))
+    assert asked == used
 
 
 def test_unknown_names_and_windows_are_refused_at_once():
