@@ -20,7 +20,7 @@ from ppvsr.data.mixed import MixedDataset
 from ppvsr.data.photos import MovingPhotosDataset
 from ppvsr.data.repeat import RepeatDataset
 from ppvsr.data.videos import VideoFolderDataset
-from ppvsr.losses import CharbonnierLoss, L1Loss, MSELoss
+from ppvsr.losses import CharbonnierLoss, L1Loss, MSELoss, RootMeanSquareLoss
 from ppvsr.metrics import PSNR, SSIM, EndPointError
 from ppvsr.schedules import CosineAnnealingRestartLR, LinearDecay, MultiStepDecay
 from ppvsr.train.flow import flow_model
@@ -38,7 +38,7 @@ ARCHS: dict[str, type[Layer]] = {
     "SPyNet": SPyNet,
 }
 TASKS: Table = {"MultiStageVSRModel": multi_stage_vsr, "BasicVSRModel": basic_vsr, "FlowModel": flow_model}
-LOSSES: Table = {"CharbonnierLoss": CharbonnierLoss, "L1Loss": L1Loss, "MSELoss": MSELoss}
+LOSSES: Table = {each.__name__: each for each in (CharbonnierLoss, L1Loss, MSELoss, RootMeanSquareLoss)}
 METRICS: Table = {"PSNR": PSNR, "SSIM": SSIM, "EndPointError": EndPointError}
 SCHEDULES: Table = {
     "CosineAnnealingRestartLR": CosineAnnealingRestartLR,

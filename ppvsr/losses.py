@@ -1,4 +1,4 @@
-"""Pixel losses: an output against its ground truth, tensors of one shape and any rank, as a scalar tensor.
+"""Pixel losses: an output against its ground truth, tensors of one shape, as a scalar tensor.
 
 They compute in float32 also where automatic mixed precision is on: eps is nothing in float16, and the gradient of the
 root would be infinite.
@@ -13,6 +13,7 @@ import paddle
 from paddle import Tensor
 
 Reduction = Literal["mean", "sum"]
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (BT.601)
 REDUCTIONS = {"mean": paddle.mean, "sum": paddle.sum}
 
 
@@ -70,6 +71,33 @@ class MSELoss:
         """Return the loss, float32. Raises ValueError for tensors of different shapes."""
         with paddle.amp.auto_cast(enable=False):
             return self.loss_weight * REDUCTIONS[self.reduction](_difference(output, gt) ** 2)
+
+
+@dataclass(frozen=True)
+class RootMeanSquareLoss:
+    """The root of every clip's mean of d^2, averaged over the clips (b, t, 3, h, w) of a batch.
+
+    Within a clip it asks for what PSNR measures, and clips full of noise, where little can be won, do not outweigh the
+    others as they would in MSELoss.
+    luma: share of the squares that is taken on BT.601 luma, which films are measured on; the rest is taken on RGB.
+    eps: of the mean, so that the gradient stays finite.
+    """
+
+    luma: float = 0.7
+    eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        _check_positive("eps", self.eps)
+        if not 0 <= self.luma <= 1:
+            raise ValueError(f"luma: expected a share in 0..1, got {self.luma!r}")
+
+    def __call__(self, output: Tensor, gt: Tensor) -> Tensor:
+        """Return the loss, float32. Raises ValueError for tensors of different shapes."""
+        with paddle.amp.auto_cast(enable=False):
+            d = _difference(output, gt)
+            gray = (d * paddle.to_tensor(LUMA).reshape([3, 1, 1])).sum(-3)
+            squares = self.luma * (gray**2).flatten(1).mean(1) + (1 - self.luma) * (d**2).flatten(1).mean(1)
+            return paddle.sqrt(squares + self.eps).mean()
 
 
 def _difference(output: Tensor, gt: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ def test_a_shipped_config_is_sound_for_training_and_for_evaluation(path):
             assert call() is not None
 
 
-def test_all_eleven_configs_are_there():
+def test_all_thirteen_configs_are_there():
     assert {path.stem for path in CONFIGS[:-1]} == {
         "basicvsr++_reds",
         "basicvsr++_vimeo90k_BD",
@@ -41,6 +41,8 @@ def test_all_eleven_configs_are_there():
         "msvsr_l_reds",
         "msvsr_reds",
         "msvsr_vimeo90k_BD",
+        "ppmsvsr_bundled",
+        "ppmsvsr_real",
         "ppmsvsr_small_bundled",
         "ppmsvsr_small_videos",
         "spynet_tiny_photos",

@@ -4,11 +4,12 @@ import numpy as np
 import paddle
 import pytest
 
-from ppvsr.losses import CharbonnierLoss, L1Loss, MSELoss
+from ppvsr.losses import CharbonnierLoss, L1Loss, MSELoss, RootMeanSquareLoss
 
 RNG = np.random.default_rng(0)
 A, B = (RNG.random((2, 3, 3, 4, 4)).astype("float32") for _ in range(2))
 D = (A - B).astype("float64")
+GRAY = 0.299 * D[:, :, 0] + 0.587 * D[:, :, 1] + 0.114 * D[:, :, 2]
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,12 @@ D = (A - B).astype("float64")
         (L1Loss(reduction="sum", loss_weight=0.5), 0.5 * np.abs(D).sum()),
         (MSELoss(), (D**2).mean()),
         (MSELoss(reduction="sum", loss_weight=3), 3 * (D**2).sum()),
+        (RootMeanSquareLoss(luma=0), np.sqrt((D**2).mean((1, 2, 3, 4)) + 1e-6).mean()),
+        (RootMeanSquareLoss(luma=1, eps=0.1), np.sqrt((GRAY**2).mean((1, 2, 3)) + 0.1).mean()),
+        (
+            RootMeanSquareLoss(),
+            np.sqrt(0.7 * (GRAY**2).mean((1, 2, 3)) + 0.3 * (D**2).mean((1, 2, 3, 4)) + 1e-6).mean(),
+        ),
     ],
 )
 def test_values(loss, expected):
@@ -43,7 +50,7 @@ def test_equal_pictures_have_a_small_loss_and_a_finite_gradient():
     assert float(output.grad.abs().max()) == 0
 
 
-@pytest.mark.parametrize("loss", [CharbonnierLoss(reduction="mean"), L1Loss(), MSELoss()])
+@pytest.mark.parametrize("loss", [CharbonnierLoss(reduction="mean"), L1Loss(), MSELoss(), RootMeanSquareLoss()])
 @pytest.mark.parametrize("level", ["O1", "O2"])
 def test_mixed_precision_does_not_reach_the_loss(loss, level):
     output = paddle.to_tensor(A, stop_gradient=False)
@@ -63,7 +70,7 @@ def test_half_precision_of_equal_pictures_has_a_finite_gradient():
     assert np.isfinite(output.grad.numpy()).all()
 
 
-@pytest.mark.parametrize("loss", [CharbonnierLoss(), L1Loss(), MSELoss()])
+@pytest.mark.parametrize("loss", [CharbonnierLoss(), L1Loss(), MSELoss(), RootMeanSquareLoss()])
 def test_shapes_must_be_equal(loss):
     with pytest.raises(ValueError, match=r"the output is \(1, 3, 8, 8\), its ground truth \(1, 1, 8, 8\); is `scale`"):
         loss(paddle.zeros([1, 3, 8, 8]), paddle.zeros([1, 1, 8, 8]))
@@ -82,8 +89,21 @@ def test_reductions_are_two(loss):
         (CharbonnierLoss, {"eps": float("nan")}),
         (L1Loss, {"loss_weight": -1}),
         (MSELoss, {"loss_weight": float("inf")}),
+        (RootMeanSquareLoss, {"eps": 0}),
     ],
 )
 def test_numbers_are_positive(loss, options):
     with pytest.raises(ValueError, match=f"{next(iter(options))}: expected a number above 0, got"):
         loss(**options)
+
+
+@pytest.mark.parametrize("luma", [-0.1, 1.1, float("nan")])
+def test_the_share_of_luma_is_a_share(luma):
+    with pytest.raises(ValueError, match=r"luma: expected a share in 0\.\.1, got"):
+        RootMeanSquareLoss(luma=luma)
+
+
+def test_the_root_of_equal_pictures_has_a_finite_gradient():
+    output = paddle.to_tensor(A, stop_gradient=False)
+    RootMeanSquareLoss()(output, paddle.to_tensor(A)).backward()
+    assert float(output.grad.abs().max()) == 0

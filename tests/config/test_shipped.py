@@ -71,6 +71,12 @@ def test_sizes_are_those_of_the_published_variants(name, variant):
     assert generator == {**normal, **VARIANTS[variant].options}
 
 
+@pytest.mark.parametrize("name", ["ppmsvsr_bundled", "ppmsvsr_real"])
+def test_the_bundled_network_is_the_published_one(name):
+    tree, normal = (load(CONFIGS / f"{each}.yaml")["model"]["generator"] for each in (name, "msvsr_reds"))
+    assert tree == normal
+
+
 def test_small_videos_never_sees_the_films_that_it_is_tested_on():
     data = load(CONFIGS / "ppmsvsr_small_videos.yaml")["dataset"]
     train, test = data["train"]["dataset"], data["test"]
