@@ -53,8 +53,8 @@ def main() -> None:
     from ppvsr.enhance.engine import Enhancer
     from ppvsr.runtime.backend import use_backend
 
-    net: Any = load_network(stage.network, stage.weights)  # type: ignore[arg-type]
-    backend = use_backend(net, stage.network.options, args.backend, threads=args.threads, say=print)
+    net: Any = load_network(stage.variant, stage.weights)  # type: ignore[arg-type]
+    backend = use_backend(net, stage.variant.options, args.backend, threads=args.threads, say=print)
     with open_source(args.input, frames=args.frames) as source:
         film = [frame.image for frame in source]
     height, width = film[0].shape[:2]

@@ -57,7 +57,7 @@ def enhance_frames(
         first = next(stream, None)
         if first is None:
             return
-        if stage.network.arch:
+        if stage.variant.arch:
             use_device(device)
         height, width = first.image.shape[:2]
         bits = 8 * first.image.dtype.itemsize

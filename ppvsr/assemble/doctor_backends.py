@@ -87,13 +87,11 @@ def _programs(*, native: bool) -> Finding:
 
 def _bundled() -> tuple[Any, Any]:
     """Return the network that `VARIANT` runs by default, with its weights, and its options."""
-    from ppvsr.assemble.network import load_network, network_of
+    from ppvsr.assemble.network import load_network
     from ppvsr.weights.zoo import find_variant
 
     variant = find_variant(VARIANT)
-    weights = variant.pick()
-    network = network_of(variant, weights)
-    return load_network(network, weights), network.options
+    return load_network(variant, variant.pick()), variant.options
 
 
 def _version(compiler: list[str]) -> str:

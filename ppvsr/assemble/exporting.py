@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ppvsr.assemble.experiment import FOR_EXPORT, Experiment, read_experiment
-from ppvsr.assemble.network import find_weights, load_network, network_of
+from ppvsr.assemble.network import find_weights, load_network
 from ppvsr.config.build import Call
 from ppvsr.errors import UsageError
 from ppvsr.export.about import Origin, check_format
@@ -99,13 +99,10 @@ def export_variant(name: str, weights: str | None, request: ExportRequest, say: 
     target = request.target(variant.name)
     target.check(steps=request.steps)
     found = find_weights(variant, weights)
-    network = network_of(variant, found)
     use_device("cpu")
-    net = load_network(network, found)
+    net = load_network(variant, found)
     about = _about_row(found) if isinstance(found, Weights) else _about_file(found)
-    if network is not variant:
-        say(f"{variant.name}: the weights '{about['name']}' are of {network.name}, which is exported")
-    return _write(net, target, Origin(str(network.arch), network.options, network.name, about), request, say)
+    return _write(net, target, Origin(str(variant.arch), variant.options, variant.name, about), request, say)
 
 
 def _write(net: Layer, target: Target, origin: Origin, request: ExportRequest, say: Callable[[str], Any]) -> Path:

@@ -83,7 +83,7 @@ def intend(order: Order, film: FrameSource, reporter: Reporter, device: str | No
     reporter.say(f"{info.path}: {info.width}x{info.height}, {rate} frames a second -> {goal.path}: {goal.shape}")
     for line in [*goal.remarks, *film.notes, *map(str, order.stages)]:
         reporter.say(line)
-    if any(stage.network.arch for stage in order.stages):
+    if any(stage.variant.arch for stage in order.stages):
         reporter.say(f"device: {use_device(device)}")
     return goal
 

@@ -11,7 +11,7 @@ from ppvsr.errors import UsageError
 from ppvsr.framework import import_paddle
 from ppvsr.weights.fetch import fetch
 from ppvsr.weights.load import load_weights
-from ppvsr.weights.zoo import VARIANTS, Variant, Weights
+from ppvsr.weights.zoo import Variant, Weights
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
@@ -45,14 +45,9 @@ def find_weights(variant: Variant, weights: str | Path | None) -> Weights | Path
     return variant.pick(str(weights))  # raises, with the names that there are
 
 
-def network_of(variant: Variant, weights: Weights | Path) -> Variant:
-    """Return the variant whose network will run: another one when its weights stand in."""
-    return VARIANTS[weights.variant] if isinstance(weights, Weights) and weights.variant else variant
-
-
-def load_network(network: Variant, weights: Weights | Path) -> Layer:
+def load_network(variant: Variant, weights: Weights | Path) -> Layer:
     """Build a variant's network with its weights, for evaluation. Raises WeightsError; may download."""
-    net = create_model(str(network.arch), **network.options)
+    net = create_model(str(variant.arch), **variant.options)
     fill(net, weights)
     return net
 

@@ -119,7 +119,7 @@ class VariantRunner:
         return _enlarge(self._enhancer(height, width, cut), frames)
 
     def _enhancer(self, height: int, width: int, cut: Cut) -> Enhance:
-        if self._ready is None and self.stage.network.arch:
+        if self._ready is None and self.stage.variant.arch:
             self._say(f"device: {use_device(self._device)}")
         if (height, width, cut) not in self._plans:
             plan, net = plan_stage(self.stage, height, width, cut, encoded=False)

@@ -108,9 +108,8 @@ def _runner(run: Run, reporter: Reporter) -> VariantRunner:
 
 def _describe(stage: Stage) -> str:
     if isinstance(stage.weights, Weights):
-        row = stage.weights
-        network = f"'{row.name}' of {stage.network.name}, trained on {row.trained_on}"
-        return f"{stage.variant.name}: weights {network}; --weights takes another name or a file"
+        row = f"'{stage.weights.name}', trained on {stage.weights.trained_on}"
+        return f"{stage.variant.name}: weights {row}; --weights takes another name or a file"
     return str(stage)
 
 
@@ -152,7 +151,7 @@ def _peak(results: Sequence[Scores]) -> str:
 
 def _about(run: Run, stage: Stage) -> dict[str, Any]:
     """Return what results depend on: the network, its weights to the byte, the windows."""
-    about: dict[str, Any] = {"variant": stage.variant.name, "network": stage.network.name}
+    about: dict[str, Any] = {"variant": stage.variant.name}
     if stage.weights is not None:
         path = stage.weights if isinstance(stage.weights, Path) else fetch(stage.weights)
         with path.open("rb") as file:

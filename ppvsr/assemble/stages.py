@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from ppvsr.assemble.network import create_model, fill, find_weights, network_of
+from ppvsr.assemble.network import create_model, fill, find_weights
 from ppvsr.enhance.bicubic import BicubicEnhancer
 from ppvsr.enhance.memory import free_memory
 from ppvsr.enhance.pipeline import Enhance
@@ -64,15 +64,10 @@ PLAIN = Engine("dygraph")
 
 @dataclass(frozen=True)
 class Stage:
-    """One network of the chain: the variant that was asked for, its weights, and whose network that means."""
+    """One network of the chain: the variant that was asked for, and its weights."""
 
     variant: Variant
     weights: Weights | Path | None = None
-
-    @property
-    def network(self) -> Variant:
-        """The variant whose network runs."""
-        return self.variant if self.weights is None else network_of(self.variant, self.weights)
 
     def __str__(self) -> str:
         if isinstance(self.weights, Path):
@@ -105,7 +100,7 @@ def choose_stages(
         wanted = given.get(variant.name)
         stages.append(Stage(variant, find_weights(variant, wanted) if variant.arch or wanted is not None else None))
     for stage in stages:
-        check_window(*(cut or Cut()).window_of(stage.network))
+        check_window(*(cut or Cut()).window_of(stage.variant))
     if networks:
         check_paddle()
     return stages
@@ -115,14 +110,14 @@ def plan_stage(
     stage: Stage, height: int, width: int, cut: Cut, *, bits: int = 8, encoded: bool = True
 ) -> tuple[Plan, Any]:
     """Return the plan for frames of this size and depth, and the network (None for bicubic), still without weights."""
-    network = stage.network
-    net: Any = create_model(network.arch, **network.options) if network.arch else None
-    window, overlap = cut.window_of(network)
+    variant = stage.variant
+    net: Any = create_model(variant.arch, **variant.options) if variant.arch else None
+    window, overlap = cut.window_of(variant)
     plan = make_plan(
         height,
         width,
-        limits=Limits(net.min_size, net.size_multiple, net.scale) if net else Limits(scale=network.scale),
-        cost=Cost(*network.memory) if net else Cost(0, 0, 0),
+        limits=Limits(net.min_size, net.size_multiple, net.scale) if net else Limits(scale=variant.scale),
+        cost=Cost(*variant.memory) if net else Cost(0, 0, 0),
         window=window,
         overlap=overlap,
         streaming=cut.streaming and getattr(net, "streams", False),
@@ -144,12 +139,12 @@ def make_enhancer(
     Raises PpvsrError when compiling is asked for and not possible.
     """
     if net is None or stage.weights is None:
-        return BicubicEnhancer(stage.network.scale)
+        return BicubicEnhancer(stage.variant.scale)
     from ppvsr.enhance.engine import Enhancer  # needs Paddle
     from ppvsr.runtime.backend import use_backend
 
     fill(net, stage.weights)
-    options = stage.network.options
+    options = stage.variant.options
     if engine != PLAIN:
         used = use_backend(net, options, engine.backend, threads=engine.threads, say=say)
         say(f"{stage.variant.name}: runs on the {used} backend")

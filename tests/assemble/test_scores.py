@@ -195,15 +195,15 @@ def test_a_variant_is_run_and_measured_and_its_weights_are_recorded(tmp_path):
     lq = write(tmp_path / "lq", [resize(image, 16, 18) for image in truth])
     gt = write(tmp_path / "gt", truth)
     hear = Lines()
-    run = Run("PPMSVSR", device="cpu", whole=True)
+    run, row = Run("PPMSVSR", device="cpu", whole=True), find_variant("PPMSVSR").pick()
     scores = score_variant(run, lq, gt, Measurement(output=tmp_path / "out", flicker=True), hear)
     assert scores.mean["psnr"] > 30 and scores.mean["warping_error"] >= 0
     tree = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert (tree["variant"], tree["network"]) == ("PPMSVSR", "PPMSVSRSmall")
-    assert tree["weights"]["file"].endswith("ppmsvsr_small_bi.safetensors")
-    assert tree["weights"]["sha256"] == find_variant("PPMSVSRSmall").pick().sha256
+    assert tree["variant"] == "PPMSVSR"
+    assert tree["weights"]["file"].endswith(row.file)
+    assert tree["weights"]["sha256"] == row.sha256
     assert tree["run"]["whole"] is True and "paddle" in tree["versions"]
-    assert any(line.startswith("PPMSVSR: weights 'bi' of PPMSVSRSmall") for line in hear.lines)
+    assert any(line.startswith(f"PPMSVSR: weights '{row.name}', trained on") for line in hear.lines)
 
 
 def test_films_are_measured_with_bicubic_beside_the_variant(tmp_path):

@@ -14,20 +14,26 @@ MB = 2**20
 
 
 def test_tiles_show_no_seam():
-    """Within one frame the network sees less far than the tiles overlap, so nothing may differ."""
+    """Within one frame the network sees less far than the tiles overlap, so nothing may differ.
+
+    But for the last digit of sums, whose order depends on the size of a picture: a number between two levels may be
+    rounded to the other one, anywhere, once in a hundred thousand times.
+    """
     use_device("cpu")
-    (stage,) = choose_stages("PPMSVSR", None)
+    (stage,) = choose_stages("PPMSVSRSmall", None)
     frame = Frame(np.random.default_rng(0).integers(0, 256, (130, 260, 3), dtype=np.uint8), Fraction(0))
     plans = [plan_stage(stage, 130, 260, Cut(num_frames=1, memory=size * MB)) for size in (4000, 1050)]
     assert [plan.count for plan, _ in plans] == [1, 3]
     (whole,), (tiled,) = (make_enhancer(stage, *plan)([frame]) for plan in plans)
-    assert np.array_equal(whole.image, tiled.image)
+    difference = np.abs(whole.image.astype(int) - tiled.image)
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-5
 
 
 @pytest.mark.parametrize(
     ("variant", "cut", "window", "overlap"),
     [
-        ("PPMSVSR", Cut(), 20, 2),
+        ("PPMSVSR", Cut(), 20, 5),
+        ("PPMSVSRSmall", Cut(), 20, 2),
         ("PPMSVSR", Cut(num_frames=4), 4, 1),
         ("PPMSVSR", Cut(num_frames=9, overlap=4), 9, 4),
         ("Bicubic", Cut(num_frames=9, overlap=4), 1, 0),
@@ -54,7 +60,7 @@ def test_networks_stream_where_they_can_and_may(variant, cut, streaming):
 
 
 def test_windows_that_nobody_asked_for_become_shorter_when_memory_is_short():
-    (stage,) = choose_stages("PPMSVSR", None)
+    (stage,) = choose_stages("PPMSVSRSmall", None)
     short = plan_stage(stage, 90, 160, Cut(memory=1150 * MB))[0]
     assert (short.count, short.overlap, short.wanted) == (1, 2, (20, 2)) and 7 <= short.window < 20
     assert short.peak <= 1150 * MB
