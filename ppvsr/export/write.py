@@ -22,6 +22,7 @@ from ppvsr.export.shape import ClipShape
 from ppvsr.export.steps import find_steps
 from ppvsr.export.target import Target
 from ppvsr.export.trace import for_export, trace_clip, trace_step
+from ppvsr.runtime.clips import moving_clip
 
 ANSWER, AUXILIARY = "sr", "auxiliary"
 CONVERTERS = ("paddle2onnx", "onnx", "onnxruntime")
@@ -110,11 +111,11 @@ def write_steps(net: Layer, target: Target, origin: Origin, options: Options, sa
 
 
 def _clip_cases(net: Layer, shape: ClipShape, outputs: Sequence[str], work: Path) -> list[str]:
-    """Run the network on random clips; keep what went in and came out."""
+    """Run the network on clips that move as films do; keep what went in and came out."""
     rng = np.random.default_rng(0)
     names = []
     for number, size in enumerate(shape.examples(net)):
-        clip = rng.random(size, np.float32)
+        clip = moving_clip(rng, size)
         with paddle.no_grad():
             answers = net(paddle.to_tensor(clip))
         arrays: dict[str, Any] = {f"out.{n}": x.numpy() for n, x in zip(outputs, answers, strict=True)}

@@ -31,10 +31,14 @@ def main(folder: Path) -> None:
 
 
 def work(folder: Path, order: dict[str, Any]) -> dict[str, Any]:
-    """Export, load, and compare with dygraph; return the verdict."""
+    """Export, load, and compare with dygraph; return the verdict.
+
+    Every step is compared on noise, at which all of it works; the network as a whole on clips that move as films do.
+    """
     import paddle
 
     from ppvsr.ops.deform import use_native
+    from ppvsr.runtime.clips import moving_clip
     from ppvsr.runtime.predictor import export, load
     from ppvsr.runtime.steps import record, replace_steps
 
@@ -44,8 +48,11 @@ def work(folder: Path, order: dict[str, Any]) -> dict[str, Any]:
         fill(net, dict(weights))
     net.eval()
     rng = np.random.default_rng(0)
-    clips = [paddle.to_tensor(rng.random(shape, np.float32)) for shape in _shapes(net)]
-    expected, examples = record(net, clips)
+    noise = [paddle.to_tensor(rng.random(shape, np.float32)) for shape in _shapes(net)]
+    clips = [paddle.to_tensor(moving_clip(rng, shape)) for shape in _shapes(net)]
+    _, examples = record(net, noise)
+    with paddle.no_grad():
+        expected = [net(clip)[-1] for clip in clips]
     if order["native"] and (reason := use_native(net)):
         return {"reason": reason}
     programs: list[dict[str, Any]] = []
@@ -61,11 +68,12 @@ def work(folder: Path, order: dict[str, Any]) -> dict[str, Any]:
     replace_steps(net, table)
     with paddle.no_grad():
         whole = difference([net(clip)[-1] for clip in clips], expected)
-    if not whole <= TOLERANCE:  # nan is no proof either
+    largest = float(np.max([whole, *worst.values()]))
+    if not largest <= TOLERANCE:  # nan is no proof either
         key = max(worst, key=lambda key: worst[key])
         where = f"{whole:.1e}, those of {' '.join(key)} by {worst[key]:.1e}"
-        return {"reason": f"results differ from Paddle's own by {where}", "difference": whole}
-    return {"difference": whole, "programs": programs}
+        return {"reason": f"results differ from Paddle's own by {where}", "difference": largest}
+    return {"difference": largest, "programs": programs}
 
 
 def difference(answers: Sequence[Any], expected: Sequence[Any]) -> float:
