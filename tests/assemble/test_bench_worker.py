@@ -13,7 +13,7 @@ from ppvsr.weights.zoo import VARIANTS
 
 def test_every_variant_has_something_to_be_measured_with():
     assert {name: weights_of(name) for name in ("PPMSVSR", "BasicVSR", "Bicubic")} == {
-        "PPMSVSR": "bi",
+        "PPMSVSR": "real",
         "BasicVSR": "random",
         "Bicubic": "none",
     }

@@ -14,7 +14,7 @@ from ppvsr.assemble.doctor_cache import compiled_things
 from ppvsr.assemble.doctor_child import inspect
 from ppvsr.assemble.doctor_finding import OK, PROBLEM, WARNING, Finding
 from ppvsr.assemble.doctor_inside import DECODERS, ENCODERS, films
-from ppvsr.weights.zoo import SMALL_BI
+from ppvsr.weights.zoo import REAL
 
 GOOD = {"paddlepaddle": "3.3.1", "numpy": "2.4.0", "opencv-python-headless": "4.10", "av": "17.0.1"}
 GOOD |= {"safetensors": "0.5", "imageio": "2.31", "PyYAML": "6.0.3", "tqdm": "4.66"}
@@ -141,13 +141,13 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
 
 
 def test_weights_are_there_and_intact(tmp_path, monkeypatch):
-    assert levels(doctor_weights.bundled_weights()) == {"weights bi": OK}
+    assert levels(doctor_weights.bundled_weights()) == {"weights real": OK, "weights bi": OK}
     monkeypatch.setenv("PPVSR_WEIGHTS", str(tmp_path / "nowhere"))
     assert levels(doctor_weights.bundled_weights())["offline weights"] == WARNING
     monkeypatch.setattr(doctor_weights, "BUNDLED", tmp_path)
     (missing, *_) = doctor_weights.bundled_weights()
     assert missing.level == PROBLEM and "is missing" in missing.text
-    (tmp_path / str(SMALL_BI.file)).write_bytes(b"other")
+    (tmp_path / str(REAL.file)).write_bytes(b"other")
     (other, *_) = doctor_weights.bundled_weights()
     assert other.level == PROBLEM and "not the file that was published" in other.text
 

@@ -107,7 +107,7 @@ def test_weights_may_be_given_by_variant(tmp_path):
     file = tmp_path / "mine.npz"
     file.write_bytes(b"")
     first, second = choose_stages(["PPMSVSR", "BasicVSR"], {"BasicVSR": str(file)})
-    assert first.weights.name == "bi" and second.weights == file
+    assert first.weights.name == "real" and second.weights == file
     assert str(file) in str(second)
 
 
@@ -132,7 +132,7 @@ def test_weights_that_nobody_uses_are_refused(variants, weights, message):
 
 def test_in_a_chain_weights_are_for_the_networks():
     stages = choose_stages(["Bicubic", "PPMSVSR", "BasiVSRPlusPlus"], {"BasiVSRPlusPlus": "official"})
-    assert [stage.weights and stage.weights.name for stage in stages] == [None, "bi", "official"]
+    assert [stage.weights and stage.weights.name for stage in stages] == [None, "real", "official"]
     stages = choose_stages(["PPMSVSR", "Bicubic"], "bi")
     assert [stage.weights and stage.weights.name for stage in stages] == ["bi", None]
 

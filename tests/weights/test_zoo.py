@@ -44,7 +44,7 @@ def test_unknown_variants(name, message):
 
 def test_the_first_row_is_the_default():
     variant = find_variant("PPMSVSR")
-    assert variant.pick() is variant.pick("bi") is variant.weights[0]
+    assert variant.pick() is variant.pick("real") is variant.weights[0]
     assert variant.pick("official").url.endswith("/PP-MSVSR_reds_x4.pdparams")
     with pytest.raises(UsageError, match="PPMSVSR has no weights 'oficial'; did you mean official"):
         variant.pick("oficial")
