@@ -82,7 +82,7 @@ def test_streams_are_no_worse_than_windows(small, bee):
     whole = run(small, bee, len(bee), 0, streaming=False)
 
     def likeness(*, streaming):
-        made = run(small, bee, 4, 1, streaming=streaming)
+        made = run(small, bee, 6, 2, streaming=streaming)
         return [min(psnr(a, b), 100.0) for a, b in zip(made, whole, strict=True)]
 
     streamed, windowed = likeness(streaming=True), likeness(streaming=False)
