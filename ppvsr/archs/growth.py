@@ -30,10 +30,10 @@ def grow(small: MSVSR, large: MSVSR) -> None:
     Raises ValueError, and then has not touched it.
     """
     was, now = ({name: tensor.numpy() for name, tensor in net.state_dict().items()} for net in (small, large))
-    added = [name for name in now if name not in was]
-    lost = [name for name in was if name not in now]
-    if lost or not all(".blocks." in name for name in added):
-        raise ValueError(f"the large network is none that the small one could become: {(lost or added)[0]}")
+    odd = [name for name in was if name not in now]
+    odd += [name for name in now if name not in was and ".blocks." not in name]
+    if odd:
+        raise ValueError(f"the large network is none that the small one could become: {odd[0]}")
     features = _features(small, large)
     grown = {}
     for name, weight in now.items():
