@@ -23,6 +23,25 @@ def plan(height, width, *, window=5, overlap=1, tile=None, limits=None, streamin
     return Plan(height, width, limits, window, overlap, tile, 0, streaming)
 
 
+def drifting_grain(count, *, side=256, length=4.5, level=12, speed=1.2, heading=195, seed=0):
+    """Return the truth of a video on which bundled PPMSVSR `bi` of today fails: fine grey grain that drifts slowly.
+
+    The frames are (side, side, 3). length: GT pixels under which there is no detail.  level: standard deviation.
+    speed: GT pixels a frame, towards `heading` degrees (0 is right, 90 is down).
+    """
+    down, across = np.fft.fftfreq(side)[:, None], np.fft.fftfreq(side)
+    grain = np.fft.fft2(np.random.default_rng(seed).standard_normal((side, side)))
+    grain *= np.exp(-2 * (np.hypot(down, across) * length) ** 2)
+    grain[0, 0] = 0
+    grain *= level / np.fft.ifft2(grain).real.std()
+    step = speed * np.exp(1j * np.radians(heading))
+    frames = []
+    for i in range(count):
+        moved = np.fft.ifft2(grain * np.exp(-2j * np.pi * i * (across * step.real + down * step.imag))).real
+        frames.append(np.clip(np.rint(128 + moved), 0, 255).astype(np.uint8)[..., None].repeat(3, 2))
+    return frames
+
+
 def enlarged(image):
     """What `nearest` and `Repeater` make of a picture."""
     return image.repeat(4, 0).repeat(4, 1)
