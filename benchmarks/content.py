@@ -97,7 +97,7 @@ def make(recipe: Recipe, count: int, side: int = 64) -> list[Image]:
         if now != scene:
             scene = now
             layers = [_Layer(recipe, scene, depth) for depth in range(recipe.layers)]
-        frame = np.zeros((SCALE * side, SCALE * side, 3), np.float32)
+        frame: NDArray[Any] = np.zeros((SCALE * side, SCALE * side, 3), np.float32)
         for layer in layers:
             colours, mask = layer.at(number, SCALE * side)
             frame += (colours - frame) * mask

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -30,6 +30,7 @@ Report = Callable[[int, int, str], None]
 
 FLICKER = ("warping_error", "truth_warping_error")
 SECONDS = "(seconds)"  # beside the metrics, whose names come from configs
+WORST = "psnr"  # the metric of which every frame is kept: a mean hides one that is ruined
 
 
 class Clips(Protocol):
@@ -46,13 +47,19 @@ class ClipScore:
     """One clip's result.
 
     frames: that were measured.  values: metric -> mean over them.  seconds: that the runner took for a frame,
-    reading included.
+    reading included.  by_frame: number of a frame, from 0 -> its PSNR; empty where that is no metric.
     """
 
     clip: str
     frames: int
     values: dict[str, float]
     seconds: float
+    by_frame: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def worst(self) -> tuple[int, float] | None:
+        """The number and the PSNR of the worst frame, the first of equal ones."""
+        return min(self.by_frame.items(), key=lambda item: item[1], default=None)
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,12 @@ class Scores:
     mean: dict[str, float]
     peak_bytes: int
     device_bytes: int = 0
+
+    @property
+    def worst(self) -> tuple[ClipScore, int, float] | None:
+        """The clip, the number and the PSNR of the worst frame of all."""
+        found = ((clip, *clip.worst) for clip in self.clips if clip.worst)
+        return min(found, key=lambda each: each[2], default=None)
 
 
 def standard_metrics(*, crop_border: int = 0, y: bool = False) -> dict[str, Metric]:
@@ -102,21 +115,27 @@ def evaluate(
     names = [*metrics, *(FLICKER if flicker else ())]
     columns = {name: column for column, name in enumerate([*names, SECONDS])}
     sums, counts = np.zeros((2, len(all_clips), len(columns)))
+    longest = max((len(clip.gt) for clip in all_clips), default=0) if WORST in metrics else 0
+    series, known = np.zeros((2, len(all_clips), longest))  # a number a frame, and whether there is one
     peaks = np.zeros((world, 2))
     total = sum(len(clip.gt) for clip in all_clips[rank::world])
     done = 0
     for index in range(rank, len(all_clips), world):
         clip = all_clips[index]
-        for values in _measure(run, clip, metrics, frames, flicker, pictures):
+        for number, values in enumerate(_measure(run, clip, metrics, frames, flicker, pictures)):
             for name, value in values.items():
-                sums[index, columns[name]] += IDENTICAL if value == math.inf else value
+                finite = IDENTICAL if value == math.inf else value
+                sums[index, columns[name]] += finite
                 counts[index, columns[name]] += 1
+                if name == WORST:
+                    series[index, number], known[index, number] = finite, 1
             done += 1
             report(done, total, clip.key)
     peaks[rank] = resident_peak(), device_peak()
     if ranks:  # every row was filled by one rank, and is zero on the others
-        sums, counts, peaks = (ranks.total(array) for array in (sums, counts, peaks))
-    scores = tuple(_score(clip.key, names, *rows) for clip, *rows in zip(all_clips, sums, counts, strict=True))
+        sums, counts, series, known, peaks = (ranks.total(array) for array in (sums, counts, series, known, peaks))
+    rows = zip(all_clips, sums, counts, series, known, strict=True)
+    scores = tuple(_score(clip.key, names, *row) for clip, *row in rows)
     return Scores(scores, _mean(names, scores), *(int(peak) for peak in peaks.max(axis=0)))
 
 
@@ -183,10 +202,18 @@ def _apply(metric: Metric, image: Picture, truth: Picture, key: str) -> float:
         raise DataError(f"{key}: {error}") from error
 
 
-def _score(key: str, names: list[str], sums: NDArray[np.float64], counts: NDArray[np.float64]) -> ClipScore:
+def _score(
+    key: str,
+    names: list[str],
+    sums: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    series: NDArray[np.float64],
+    known: NDArray[np.float64],
+) -> ClipScore:
     means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
     values = {name: float(means[i]) for i, name in enumerate(names) if counts[i]}
-    return ClipScore(key, int(counts[0] if len(names) else counts[-1]), values, float(means[-1]))
+    by_frame = {int(number): float(series[number]) for number in np.flatnonzero(known)}
+    return ClipScore(key, int(counts[0] if len(names) else counts[-1]), values, float(means[-1]), by_frame)
 
 
 def _mean(names: list[str], clips: tuple[ClipScore, ...]) -> dict[str, float]:

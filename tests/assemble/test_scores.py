@@ -220,6 +220,8 @@ def test_films_are_measured_with_bicubic_beside_the_variant(tmp_path):
         for film in films
     ]
     assert baseline == pytest.approx(np.mean(expected)) and tree["mean"]["psnr"] != baseline
+    assert tree["worst"]["value"] == min(clip["worst"] for clip in tree["clips"]) and 0 <= tree["under"]["Bicubic"] <= 1
+    assert any("in frame" in line and "under Bicubic" in line for line in hear.lines)
     assert hear.steps[-1] == (8, 8)
     saved = cv2.imread(str(tmp_path / "out" / "pictures" / "a" / "00000000.png"))[..., ::-1]
     assert not np.array_equal(saved, resize(resize(frames_of(films[0])[0], 16, 16), 64, 64))  # the variant's

@@ -76,6 +76,22 @@ def test_the_mean_is_over_frames_then_over_clips():
     assert 0.9 < scores.mean["ssim"] < 1
 
 
+def test_the_worst_frame_and_its_number_are_kept():
+    scores = evaluate(off_by(1, 8, 4), Clips([flat_clip("a", 3), flat_clip("b", 1)]), METRICS)
+    number, value = scores.clips[0].worst
+    assert (number, value) == (1, pytest.approx(level(8))) and scores.clips[1].worst[0] == 0
+    assert scores.clips[0].by_frame == pytest.approx({0: level(1), 1: level(8), 2: level(4)})
+    clip, number, value = scores.worst
+    assert (clip.clip, number) == ("a", 1) and value == pytest.approx(level(8))
+    middle = evaluate(off_by(9, 9, 9, 2, 9, 9, 9), Clips([flat_clip("c", 7)]), METRICS, frames="middle")
+    assert middle.clips[0].by_frame == {3: pytest.approx(level(2))}
+
+
+def test_without_psnr_no_frame_is_called_the_worst():
+    scores = evaluate(off_by(1, 2), Clips([flat_clip("a", 2)]), {"error": lambda image, truth: 1.0})
+    assert scores.worst is None and scores.clips[0].worst is None and scores.clips[0].by_frame == {}
+
+
 def test_one_identical_frame_counts_as_100_db():
     scores = evaluate(off_by(0, 1), Clips([flat_clip("clip", 2)]), METRICS)
     assert scores.mean["psnr"] == pytest.approx((100 + level(1)) / 2)
@@ -235,4 +251,5 @@ def test_every_clip_counts_once_and_all_ranks_agree(world):
         assert scores.mean == pytest.approx(alone.mean)
         assert [(clip.clip, clip.frames) for clip in scores.clips] == [("a", 1), ("b", 4), ("c", 2)]
         assert [clip.values for clip in scores.clips] == [pytest.approx(clip.values) for clip in alone.clips]
+        assert [clip.by_frame for clip in scores.clips] == [clip.by_frame for clip in alone.clips]
         assert scores == results[0]

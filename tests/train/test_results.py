@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,44 @@ def test_older_results_survive_a_full_disk(tmp_path, monkeypatch):
         write_json(path, NET, {})
     assert path.read_text() == "precious"
     assert [each.name for each in tmp_path.iterdir()] == ["results.json"]
+
+
+def series(*values):
+    clip = ClipScore("one", len(values), {"psnr": sum(values) / len(values)}, 0.1, dict(enumerate(values)))
+    other = ClipScore("two", 2, {"psnr": 30.0}, 0.1, {0: 30.0, 1: 30.0})
+    return Scores((clip, other), {"psnr": (clip.values["psnr"] + 30.0) / 2}, 1)
+
+
+def test_the_worst_frame_stands_beside_each_mean_and_the_share_of_frames_under_another(tmp_path):
+    net, cubic = series(25.0, 14.0, 24.0, 22.97), series(23.0, 23.0, 23.0, 23.0)
+    lines = table(net, "PPMSVSR", {"Bicubic": cubic}).splitlines()
+    titles = ["clip", "by", "frames", "PSNR", "worst", "in frame", "under Bicubic", "s/frame"]
+    assert re.split(" {2,}", lines[0]) == titles
+    assert [re.split(" {2,}", line)[3:7] for line in lines[1:]] == [
+        ["21.4925", "14.0000", "1", "25.00%"],
+        ["23.0000", "23.0000", "0", "-"],
+        ["30.0000", "30.0000", "0", "0.00%"],
+        ["30.0000", "30.0000", "0", "-"],
+        ["25.7462", "14.0000", "1 of one", "16.67%"],
+        ["26.5000", "23.0000", "0 of one", "-"],
+    ]
+    write_json(tmp_path / "results.json", net, {}, {"Bicubic": cubic})
+    tree = json.loads((tmp_path / "results.json").read_text())
+    assert tree["worst"] == {"clip": "one", "frame": 1, "value": 14.0} and tree["under"] == {"Bicubic": 1 / 6}
+    one = tree["clips"][0]
+    assert (one["worst"], one["worst_frame"], one["under"]) == (14.0, 1, {"Bicubic": 0.25}) and "by_frame" not in one
+    assert tree["beside"]["Bicubic"]["worst"]["value"] == 23.0 and "under" not in tree["beside"]["Bicubic"]
+    write_csv(tmp_path / "results.csv", net, "PPMSVSR", {"Bicubic": cubic})
+    rows = list(csv.DictReader((tmp_path / "results.csv").open(newline="")))
+    assert [(row["worst"], row["worst_frame"], row["under_bicubic"]) for row in rows] == [
+        ("14.0", "1", "0.25"),
+        ("23.0", "0", ""),
+        ("30.0", "0", "0.0"),
+        ("30.0", "0", ""),
+        ("14.0", "1 of one", str(1 / 6)),
+        ("23.0", "0 of one", ""),
+    ]
+
+
+def test_without_rivals_the_worst_frame_stands_alone():
+    assert table(series(25.0, 14.0)).splitlines()[1].split() == ["one", "2", "19.5000", "14.0000", "1", "0.1000"]
