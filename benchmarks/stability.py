@@ -17,7 +17,8 @@ bicubic beside it is made of that, too.  --photos: textures from photographs, fo
 --json: all values, by frame and by step; --plot draws them.
 
 `search` draws videos by chance, takes the one on which the states grow most or the worst frame is worst, and changes
-it as long as it becomes worse. It prints the recipe, for `benchmarks.content.make`.
+it as long as it becomes worse. It prints the recipe, for `benchmarks.content.make`. (With --weights bi --seed 0 as a
+stream 20:5 it came upon gravel that drifts slowly: 5.9 dB under bicubic at try 27, 8.5 dB after 14 changes.)
 """
 
 from __future__ import annotations
