@@ -65,7 +65,7 @@ def owner(net, key, number, count):
 
 
 def detached_outside(net, lq, part):
-    """Run a whole clip, with all that belongs to frames outside of the part cut off by hand; return the outputs there."""
+    """Run a whole clip, with all that belongs to frames outside of the part cut off by hand; return its outputs."""
     count, calls = lq.shape[1], Counter()
 
     def cut(values, learned):

@@ -122,7 +122,7 @@ def test_pp_msvsr_learns_a_clip_by_heart_frozen_and_free():
     task = multi_stage_vsr(generator=net, pixel_criterion=CharbonnierLoss(reduction="mean"), fix_iter=1)
     steps = Stepper(task, adam(), lambda step: 5e-3)
     gt = paddle.nn.functional.interpolate(paddle.rand([2, 3, 32, 32]), scale_factor=8, mode="bicubic").clip(0, 1)
-    clip = SimpleNamespace(lq=paddle.nn.functional.avg_pool2d(gt, 4).unsqueeze(0), gt=gt.unsqueeze(0))
+    clip = SimpleNamespace(lq=paddle.nn.functional.avg_pool2d(gt, 4).unsqueeze(0), gt=gt.unsqueeze(0), part=None)
     flow, losses = [], []
     for step in range(1, 5):
         flow.append(net.state_dict()["spynet.levels.0.0.conv.weight"].numpy().copy())
