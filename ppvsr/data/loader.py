@@ -7,9 +7,9 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -49,7 +49,7 @@ class LoaderOptions:
     batch_size: int = 1
     num_workers: int = 0
     use_shared_memory: bool = True
-    lengths: Mapping[int, int] = field(default_factory=dict)
+    lengths: Sequence[Sequence[int]] = ()
     warm_frames: int = 0
 
     @property

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -40,33 +40,33 @@ OWN = Span()
 class Spans:
     """The span of every step.
 
-    lengths: finished steps -> frames that are learned from afterwards, such as {0: 6, 2000: 12}; none for what the data
-    set says.  warm_frames: the most frames around them. How many, and how many of them come before, is drawn evenly for
-    every micro-batch, so that the learned frames are anywhere in a long video, also at its ends.
+    lengths: pairs of finished steps, and of frames that are learned from afterwards, such as [[0, 6], [2000, 12]]; none
+    for what the data set says.  warm_frames: the most frames around them. How many there are, and how many of them
+    come before, is drawn evenly for every micro-batch: the learned frames are anywhere in a long video, also at its
+    ends.
 
     Raises ConfigError for numbers that cannot be.
     """
 
-    lengths: Mapping[int, int] = field(default_factory=dict)
+    lengths: Sequence[Sequence[int]] = ()
     warm_frames: int = 0
 
     def __post_init__(self) -> None:
-        pairs = [number for pair in self.lengths.items() for number in pair]
-        if not all(isinstance(each, int) and not isinstance(each, bool) for each in pairs):
-            raise ConfigError(f"lengths: expected whole numbers, steps: frames, got {dict(self.lengths)}")
-        if self.lengths and (min(self.lengths) != 0 or min(self.lengths.values()) < 1):
-            raise ConfigError(f"lengths: must begin with step 0, and hold 1 frame or more, got {dict(self.lengths)}")
+        steps, frames = [each[0] for each in self.lengths if each], [each[-1] for each in self.lengths if each]
+        if any(len(each) != 2 for each in self.lengths) or min(frames, default=1) < 1:
+            raise ConfigError(f"lengths: expected pairs [steps, frames], with 1 frame or more, got {self.lengths}")
+        if steps and (steps[0] != 0 or sorted(set(steps)) != steps):
+            raise ConfigError(f"lengths: steps must begin with 0 and rise, got {steps}")
         if self.warm_frames < 0:
             raise ConfigError(f"warm_frames: expected 0 or more, got {self.warm_frames}")
 
     def longest(self) -> Span:
         """Return a span that no other is longer than."""
-        return Span(max(self.lengths.values(), default=None), self.warm_frames)
+        return Span(max((frames for _, frames in self.lengths), default=None), self.warm_frames)
 
     def at(self, step: int, part: int, seed: int) -> Span:
         """Return the span of a micro-batch of a step, counted from 1; it follows from the arguments alone."""
-        begun = [start for start in self.lengths if start < step]
-        learned = self.lengths[max(begun)] if begun else None
+        learned = next((frames for start, frames in reversed(self.lengths) if start < step), None)
         if not self.warm_frames:
             return Span(learned)
         rng = np.random.default_rng((seed, step, part, WARM))
