@@ -6,6 +6,7 @@ root would be infinite.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +14,19 @@ import paddle
 from paddle import Tensor
 
 Reduction = Literal["mean", "sum"]
+TINY = 1e-8  # a mean square from which growth begins to count
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (BT.601)
 REDUCTIONS = {"mean": paddle.mean, "sum": paddle.sum}
+
+
+def state_growth(states: Sequence[Tensor]) -> Tensor:
+    """Return by how much the states (b, c, h, w) of a branch grow from the first to the last, as a scalar, float32.
+
+    That is the logarithm of the ratio of their root mean squares, 0 where they shrink, averaged over the batch.
+    """
+    with paddle.amp.auto_cast(enable=False):
+        first, last = (each.astype("float32").square().mean([1, 2, 3]) for each in (states[0], states[-1]))
+        return paddle.nn.functional.relu(((last + TINY).log() - (first + TINY).log()) / 2).mean()
 
 
 @dataclass(frozen=True)

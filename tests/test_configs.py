@@ -31,7 +31,7 @@ def test_a_shipped_config_is_sound_for_training_and_for_evaluation(path):
             assert call() is not None
 
 
-def test_all_thirteen_configs_are_there():
+def test_all_fourteen_configs_are_there():
     assert {path.stem for path in CONFIGS[:-1]} == {
         "basicvsr++_reds",
         "basicvsr++_vimeo90k_BD",
@@ -45,6 +45,7 @@ def test_all_thirteen_configs_are_there():
         "ppmsvsr_real",
         "ppmsvsr_small_bundled",
         "ppmsvsr_small_videos",
+        "ppmsvsr_small_warm",
         "spynet_tiny_photos",
     }
 

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "runtime": {"archs", "ops", "child", "errors", "whole"},
     "export": {"ops", "runtime", "framework", "child", "errors"},
     "weights": {"errors", "whole"},
-    "train": {"data", "metrics", "flicker", "weights", "whole", "errors"},
+    "train": {"data", "losses", "metrics", "flicker", "weights", "whole", "errors"},
     "enhance": {"video", "windows", "resize", "runtime", "errors"},
     "catalog": {"archs", "data", "losses", "metrics", "schedules", "train"},
     "assemble": {

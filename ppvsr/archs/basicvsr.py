@@ -57,7 +57,7 @@ class BasicVSR(Streaming, RecurrentNet):
         self._propagate_all("backward", clip)
         clip.forget_look_ahead()
         self._propagate_all("forward", clip)
-        return ([self.reconstruct(frame, *feats) for frame, feats in zip(clip.frames, clip.feats, strict=True)],)
+        return ([self.reconstruct(frame, *feats) for frame, feats in clip.shown()],)
 
     def _propagate_all(self, branch: str, clip: Clip) -> None:
         """Walk along the clip and append the state at every frame to its `feats`."""

@@ -96,8 +96,8 @@ class BasicVSRPlusPlus(Streaming, RecurrentNet):
         backbone = getattr(self, f"backbone_{branch}")
         return aligned + backbone(*feats, aligned)
 
-    def _clip_flows(self, frames: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        return self.spynet.clip_flows(self.shrink(paddle.stack(frames, axis=1)))
+    def _clip_flows(self, frames: list[Tensor], part: range | None = None) -> tuple[list[Tensor], list[Tensor]]:
+        return self.spynet.clip_flows(self.shrink(paddle.stack(frames, axis=1)), part)
 
     def _link(self, previous: Pending, to_next: Tensor, to_previous: Tensor) -> Flows:
         two_back = [self.compose(near, to_next) for near in previous.flows["backward"][:1]]
@@ -112,7 +112,7 @@ class BasicVSRPlusPlus(Streaming, RecurrentNet):
             if branch == BRANCHES[-1]:
                 clip.forget_look_ahead()
             self._propagate_all(branch, clip)
-        return ([self.reconstruct(frame, *feats) for frame, feats in zip(clip.frames, clip.feats, strict=True)],)
+        return ([self.reconstruct(frame, *feats) for frame, feats in clip.shown()],)
 
     def _propagate_all(self, branch: str, clip: Clip) -> None:
         """Walk along the clip and append the state at every frame to its `feats`."""

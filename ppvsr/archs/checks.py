@@ -31,6 +31,12 @@ def check_clip(lq: Tensor, *, min_size: int, multiple: int = 1, channels: int = 
     _check_sides(lq, min_size, multiple)
 
 
+def check_part(part: range, count: int) -> None:
+    """Raise ValueError unless `part` names frames in a row of a clip of `count`."""
+    if not (0 <= part.start < part.stop <= count and part.step == 1):
+        raise ValueError(f"frames {part.start} to {part.stop - 1} are no part of a clip of {count}, counted from 0")
+
+
 def check_frames(frames: Sequence[Tensor], before: Sequence[Tensor], *, min_size: int, multiple: int = 1) -> None:
     """Raise ValueError unless all are frames (b, 3, h, w) of one film, with sides that a network can work with.
 

@@ -6,10 +6,10 @@ import paddle
 from paddle import Tensor
 
 from ppvsr.archs.blocks import ResidualTrunk, conv3x3
-from ppvsr.archs.checks import check_clip, check_multiple
+from ppvsr.archs.checks import check_clip, check_multiple, check_part
 from ppvsr.archs.edvr import EDVRFeatureExtractor
 from ppvsr.archs.recurrent import RecurrentNet
-from ppvsr.archs.streaming import NO_FLOWS, Clip, Pending, link
+from ppvsr.archs.streaming import NO_FLOWS, Clip, Pending, Tensors, link
 from ppvsr.errors import ConfigError
 from ppvsr.ops.conv import convolve
 from ppvsr.ops.resample import pad_to_multiple, upsample
@@ -65,18 +65,34 @@ class IconVSR(RecurrentNet):
 
         Raises ValueError if `lq` is no such clip or has a side under 64.
         """
+        return self._run(lq, None)[0]
+
+    def learn(self, lq: Tensor, part: range) -> tuple[Tensors, dict[str, Tensors]]:
+        """Run a clip of which only the frames of `part` are learned from; see `Streaming.learn`."""
+        return self._run(lq, part)
+
+    def _run(self, lq: Tensor, part: range | None) -> tuple[Tensors, dict[str, Tensors]]:
         check_clip(lq, min_size=self.min_size)
         b, t, _, h, w = lq.shape
+        shown = range(t) if part is None else part
+        check_part(shown, t)
         padded = pad_to_multiple(lq.flatten(0, 1), MULTIPLE)
         padded = padded.reshape([b, t, *padded.shape[1:]])
         frames = padded.unbind(1)
-        keys = {i: self.edvr(self._window(frames, i)) for i in self.keyframes(t)}
-        flows = [NO_FLOWS, *map(link, *self.spynet.clip_flows(padded))]
-        clip = Clip([Pending(x, f, (x,)) for x, f in zip(frames, flows, strict=True)], {}, known=t)
+        flows = [NO_FLOWS, *map(link, *self.spynet.clip_flows(padded, part))]
+        pending = [
+            Pending(x, f, (x,), fixed=i not in shown) for i, (x, f) in enumerate(zip(frames, flows, strict=True))
+        ]
+        clip = Clip(pending, {}, known=shown.stop, first=shown.start)
+        keys: dict[int, Tensor] = {}
+        for i in self.keyframes(t):
+            with clip.learning(i):
+                keys[i] = self.edvr(self._window(frames, i))
         self._propagate_all("backward", clip, keys)
+        clip.forget_look_ahead()
         self._propagate_all("forward", clip, keys)
-        pictures = [self.reconstruct(frame, forward) for frame, _, forward in clip.feats]
-        return (paddle.stack(pictures, axis=1)[..., : self.scale * h, : self.scale * w],)
+        pictures = [self.reconstruct(frame, feats[-1]) for frame, feats in clip.shown()]
+        return (paddle.stack(pictures, axis=1)[..., : self.scale * h, : self.scale * w],), clip.states()
 
     def keyframes(self, t: int) -> list[int]:
         """Return the keyframes of a clip."""

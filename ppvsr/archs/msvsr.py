@@ -184,9 +184,9 @@ class MSVSR(Streaming):
     def _describe(self, frame: Tensor) -> Tensors:
         return (self.feat_extract(frame),)
 
-    def _receive(self, state: State, frames: Sequence[Tensor], *, last: bool) -> State:
+    def _receive(self, state: State, frames: Sequence[Tensor], *, last: bool, part: range | None = None) -> State:
         """Stage 1: fuse every frame with its neighbours, as soon as it has both."""
-        state = super()._receive(state, frames, last=last)
+        state = super()._receive(state, frames, last=last, part=part)
         done = [each for each in state.pending if len(each.feats) == 2]
         waiting = state.pending[len(done) :]
         carried = dict(state.carried)
@@ -195,9 +195,12 @@ class MSVSR(Streaming):
             after = nothing = paddle.zeros_like(cur)
             (before,) = carried.pop("stage1", (nothing,))
             if next is not None:
-                after = self.local_align(next.feats[0], cur, next.flows["backward"][0])
-                carried["stage1"] = (self.local_align(cur, next.feats[0], next.flows["forward"][0]),)
-            done.append(replace(frame, feats=(cur, self.local_fusion(cur, after, before))))
+                with frame.learning():
+                    after = self.local_align(next.feats[0], cur, next.flows["backward"][0])
+                with next.learning():
+                    carried["stage1"] = (self.local_align(cur, next.feats[0], next.flows["forward"][0]),)
+            with frame.learning():
+                done.append(replace(frame, feats=(cur, self.local_fusion(cur, after, before))))
         return State((*done, *state.pending[len(done) :]), carried)
 
     def _enlarge(self, clip: Clip) -> tuple[list[Tensor], ...]:
@@ -210,7 +213,7 @@ class MSVSR(Streaming):
         self._propagate_all("stage3_backward", clip, current, kept)
         clip.forget_look_ahead()
         self._propagate_all("stage3_forward", clip, current, kept)
-        final = [self.reconstruct(frame, *feats) for frame, feats in zip(clip.frames, clip.feats, strict=True)]
+        final = [self.reconstruct(frame, *feats) for frame, feats in clip.shown()]
         return (pictures, final) if pictures else (final,)
 
     def _propagate_all(self, branch: str, clip: Clip, current: list[Tensor], kept: Kept) -> None:
@@ -236,10 +239,11 @@ class MSVSR(Streaming):
         if not self.auxiliary_loss:
             return [], spatial
         pictures, current = [], []
-        for frame, feats in zip(clip.frames, clip.feats, strict=True):
-            picture, feature = self.auxiliary(frame, *feats)
+        for i, (frame, feats) in enumerate(zip(clip.frames, clip.feats, strict=True)):
+            with clip.learning(i):
+                picture, feature = self.auxiliary(frame, *feats)
             current.append(feature)
-            if self.training:
+            if self.training and clip.shows(i):
                 pictures.append(picture)
         return pictures, current
 

@@ -74,18 +74,36 @@ class SPyNet(nn.Layer):
         """
         return self.match(self.pyramid(ref), self.pyramid(other), *ref.shape[2:])
 
-    def clip_flows(self, lq: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def clip_flows(self, lq: Tensor, part: range | None = None) -> tuple[list[Tensor], list[Tensor]]:
         """Return the flows between neighbours in a clip (b, t, 3, h, w): two lists of t - 1 tensors (b, 2, h, w).
 
         The first holds the flows from frame i to i + 1, which propagation backward in time needs; the second those
-        from i + 1 to i.
+        from i + 1 to i.  part: frames whose flows have gradients while training (so have the two flows between it and
+        its neighbours on either side); None for all.
         """
-        b, t, c, h, w = lq.shape
+        t = lq.shape[1]
         if t == 1:
             return [], []
         if not self.training:  # pair by pair: all at once would need memory without being faster
-            flows = [self.both_flows(earlier, later) for earlier, later in pairwise(lq.unbind(1))]
-            return [to_next for to_next, _ in flows], [to_previous for _, to_previous in flows]
+            return self._pairwise_flows(lq.unbind(1))
+        if part is None:
+            return self._learning_flows(lq)
+        first, last = max(part.start - 1, 0), min(part.stop, t - 1)
+        with paddle.no_grad():
+            before = self._pairwise_flows(lq[:, : first + 1].unbind(1))
+            after = self._pairwise_flows(lq[:, last:].unbind(1))
+        inside = self._learning_flows(lq[:, first : last + 1]) if first < last else ([], [])
+        to_next, to_previous = ([*a, *b, *c] for a, b, c in zip(before, inside, after, strict=True))
+        return to_next, to_previous
+
+    def _pairwise_flows(self, frames: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Do what `clip_flows` does for frames (b, 3, h, w), pair by pair."""
+        flows = [self.both_flows(earlier, later) for earlier, later in pairwise(frames)]
+        return [to_next for to_next, _ in flows], [to_previous for _, to_previous in flows]
+
+    def _learning_flows(self, lq: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Do what `clip_flows` does, all pairs at once."""
+        b, t, c, h, w = lq.shape
         pyramid = [level.reshape([b, t, *level.shape[1:]]) for level in self.pyramid(lq.reshape([b * t, c, h, w]))]
         earlier = [level[:, :-1].flatten(0, 1) for level in pyramid]
         later = [level[:, 1:].flatten(0, 1) for level in pyramid]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ import paddle
 import paddle.nn as nn
 from paddle import Tensor
 
-from ppvsr.archs.checks import check_clip, check_frames
+from ppvsr.archs.checks import check_clip, check_frames, check_part
 
 Tensors = tuple[Tensor, ...]
 Flows = Mapping[str, Tensors]
@@ -28,11 +29,17 @@ class Pending:
     flows: (b, 2, h, w) each, between the frame and the one (and the two) before it: "backward" from those to it,
         "forward" from it to those; none at the start of a film.
     feats: (b, c, h, w) each.
+    fixed: nothing is learned from this frame: all that belongs to it is a constant.
     """
 
     frame: Tensor
     flows: Flows
     feats: Tensors
+    fixed: bool = False
+
+    def learning(self) -> AbstractContextManager[object]:
+        """Return the block in which things are computed that belong to this frame."""
+        return paddle.no_grad() if self.fixed else nullcontext()
 
 
 @dataclass(frozen=True)
@@ -65,16 +72,18 @@ class Clip:
 
     frames: (b, 3, h, w) each.  feats: for every frame what was found so far; branches add their states.
     carried: the states to go on from, see State; those of the branches that walk here take their place.
+    first, known: pictures are made of the frames from `first` on, before `known`.
     """
 
     def __init__(
-        self, pending: Sequence[Pending], carried: Mapping[str, Tensors], *, known: int, order: int = 1
+        self, pending: Sequence[Pending], carried: Mapping[str, Tensors], *, known: int, first: int = 0, order: int = 1
     ) -> None:
         self.frames = [each.frame for each in pending]
         self.feats = [list(each.feats) for each in pending]
         self.carried = dict(carried)
-        self._flows = [each.flows for each in pending]
-        self._known = known
+        self._pending = list(pending)
+        self._places: dict[str, int] = {}  # of the states of a branch among the `feats` of a frame
+        self._first, self._known = first, known
         self._order = order
 
     def walk(self, branch: str) -> Iterator[tuple[int, Tensors, Tensors]]:
@@ -82,23 +91,47 @@ class Clip:
 
         Yields (index, the branch's last states, newest first, the flows from this frame to theirs). There are none at
         the first frame, one at the second of a branch that looks two frames back, which is what `order` says.
+        What the caller computes with them has no gradient where the frame is fixed.
         """
         backward = "backward" in branch
+        self._places[branch] = len(self.feats[0])
         states = () if backward else self.carried.get(branch, ())
         frames = range(len(self.frames))
         for i in reversed(frames) if backward else frames:
             if backward:  # flows are with the later one of two frames
-                flows = tuple(self._flows[i + 1 + k]["backward"][k] for k in range(len(states)))
+                flows = tuple(self._pending[i + 1 + k].flows["backward"][k] for k in range(len(states)))
             else:
-                flows = self._flows[i]["forward"][: len(states)]
-            yield i, states, flows
+                flows = self._pending[i].flows["forward"][: len(states)]
+            with self.learning(i):
+                yield i, states, flows
             states = (self.feats[i][-1], *states)[: self._order]
             if not backward and i == self._known - 1:
                 self.carried[branch] = states
 
     def forget_look_ahead(self) -> None:
         """Leave only the frames whose pictures are to be known; branches that walk backward are through."""
-        del self.frames[self._known :], self.feats[self._known :], self._flows[self._known :]
+        del self.frames[self._known :], self.feats[self._known :], self._pending[self._known :]
+
+    def learning(self, i: int) -> AbstractContextManager[object]:
+        """Return the block in which things are computed that belong to a frame."""
+        return self._pending[i].learning()
+
+    def shows(self, i: int) -> bool:
+        """Whether a picture is to be made of a frame."""
+        return self._first <= i < self._known
+
+    def shown(self) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        """Yield the frames that pictures are to be made of, with their `feats`."""
+        part = slice(self._first, self._known)
+        return zip(self.frames[part], self.feats[part], strict=True)
+
+    def states(self) -> dict[str, Tensors]:
+        """Return, by branch, its states at the frames that pictures are made of, in the order of the branch."""
+        found = {}
+        for branch, place in self._places.items():
+            states = tuple(feats[place] for _, feats in self.shown())
+            found[branch] = states[::-1] if "backward" in branch else states
+        return found
 
 
 class Streaming(nn.Layer, ABC):
@@ -136,6 +169,23 @@ class Streaming(nn.Layer, ABC):
         outputs, state = self._go_on(state, frames, last=last, look_ahead=look_ahead)
         return outputs[-1], state
 
+    def learn(self, lq: Tensor, part: range) -> tuple[Tensors, dict[str, Tensors]]:
+        """Run a clip (b, t, 3, h, w), of which the frames of `part` are learned from; the others only bring states.
+
+        Returns the outputs for the frames of `part`, as `forward` has them, and by branch its states (b, c, h, w) at
+        them, in the order of the branch. Whatever belongs to another frame (its features, the flows from it, its
+        states) is computed without gradient: branches enter `part` from both sides as if they came from far away, and
+        memory and backward pass are those of a short clip.
+
+        Raises ValueError if `lq` does not suit the network, or `part` is no part of it.
+        """
+        check_clip(lq, min_size=self.min_size, multiple=self.size_multiple)
+        check_part(part, lq.shape[1])
+        state = self._receive(State(), lq.unbind(1), last=True, part=part)
+        clip = Clip(state.pending, state.carried, known=part.stop, first=part.start, order=self.order)
+        outputs = self._enlarge(clip)
+        return tuple(paddle.stack(pictures, axis=1) for pictures in outputs), clip.states()
+
     def _whole(self, lq: Tensor) -> Tensors:
         """Return all outputs for a clip (b, t, 3, h, w). Raises ValueError if it does not suit the network."""
         check_clip(lq, min_size=self.min_size, multiple=self.size_multiple)
@@ -157,20 +207,25 @@ class Streaming(nn.Layer, ABC):
             state = State(state.pending[known:], clip.carried)
         return outputs, State() if last else state
 
-    def _receive(self, state: State, frames: Sequence[Tensor], *, last: bool) -> State:
-        """Return the state with the frames added, and with all that is computed once for a frame."""
+    def _receive(self, state: State, frames: Sequence[Tensor], *, last: bool, part: range | None = None) -> State:
+        """Return the state with the frames added, and with all that is computed once for a frame.
+
+        part: of a whole clip, the frames that are learned from; None for all.
+        """
         if not frames:
             return state
         pending = list(state.pending)
-        pairs = zip(*self._clip_flows([*(each.frame for each in pending[-1:]), *frames]), strict=True)
-        for frame in frames:
+        pairs = zip(*self._clip_flows([*(each.frame for each in pending[-1:]), *frames], part), strict=True)
+        for number, frame in enumerate(frames):
             flows = self._link(pending[-1], *next(pairs)) if pending else NO_FLOWS
-            pending.append(Pending(frame, flows, self._describe(frame)))
+            bare = Pending(frame, flows, (), fixed=part is not None and number not in part)
+            with bare.learning():
+                pending.append(replace(bare, feats=self._describe(frame)))
         return State(tuple(pending), state.carried)
 
-    def _clip_flows(self, frames: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    def _clip_flows(self, frames: list[Tensor], part: range | None = None) -> tuple[list[Tensor], list[Tensor]]:
         """Return the flows from every frame to the next, and those back."""
-        return self.spynet.clip_flows(paddle.stack(frames, axis=1))
+        return self.spynet.clip_flows(paddle.stack(frames, axis=1), part)
 
     def _link(self, previous: Pending, to_next: Tensor, to_previous: Tensor) -> Flows:
         """Return the flows of a new frame, given those between it and the frame before."""

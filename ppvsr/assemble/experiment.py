@@ -14,7 +14,8 @@ from ppvsr.config.signature import accepts, closest
 from ppvsr.config.tree import load
 from ppvsr.errors import ConfigError
 from ppvsr.framework import import_paddle
-from ppvsr.train.options import LogOptions, SnapshotOptions, ValidateOptions
+from ppvsr.train.evaluate import WORST
+from ppvsr.train.options import WORST_FRAME, LogOptions, SnapshotOptions, ValidateOptions
 
 Node = Mapping[str, Any]
 T = TypeVar("T")
@@ -93,9 +94,12 @@ def _refused(experiment: Experiment) -> Iterator[str]:
                 call(**({"iters_per_epoch": 1} if call.takes("iters_per_epoch") else {}))
         except ConfigError as error:
             yield str(error)
-    best = experiment.snapshot.best
-    if experiment.validate.interval > 0 and experiment.metrics and best not in (None, *experiment.metrics):
-        yield f"snapshot_config.best: there is no metric {best!r}{hint(str(best), experiment.metrics)}"
+    best, known = (
+        experiment.snapshot.best,
+        [*experiment.metrics, *([WORST_FRAME] if WORST in experiment.metrics else [])],
+    )
+    if experiment.validate.interval > 0 and experiment.metrics and best not in (None, *known):
+        yield f"snapshot_config.best: there is no metric {best!r}{hint(str(best), known)}"
 
 
 class _Reader:

@@ -73,7 +73,7 @@ def check(experiment: Experiment, request: Request, reporter: Reporter) -> None:
         say(line)
     if experiment.train:
         dataset = prepare(experiment.train.dataset(), alone, say)
-        say(f"dataset.train: {check_sizes(dataset, task.net, start.seed)}")
+        say(f"dataset.train: {check_sizes(dataset, task.net, start.seed, experiment.train.batches.spans.longest())}")
         pace = Pace.of(experiment, len(dataset), alone)
         start.stepper(experiment, request, pace, alone)
         say(str(pace))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from ppvsr.assemble.experiment import Experiment
 from ppvsr.assemble.preparation import Say
 from ppvsr.assemble.pretrained import load_parts
+from ppvsr.data.spans import OWN, Span
 from ppvsr.errors import ConfigError, UsageError
 from ppvsr.framework import import_paddle
 from ppvsr.weights.load import load_weights
@@ -153,11 +154,18 @@ def find_state(experiment: Experiment, request: Request, ranks: Ranks) -> State 
     return read_checkpoint(path) if path else None
 
 
-def check_sizes(dataset: Dataset, net: object, seed: int) -> str:
-    """Read one sample, compare it with what the network takes, and describe it. Raises ConfigError, DataError."""
+def check_sizes(dataset: Dataset, net: object, seed: int, span: Span = OWN) -> str:
+    """Read one sample, compare it with what the network takes, and describe it. Raises ConfigError, DataError.
+
+    span: the longest that will be asked for.
+    """
     import numpy as np
 
-    sample = dataset.load(0, np.random.default_rng((seed, 0, 1)))
+    if (span.before or span.after) and not hasattr(net, "learn"):
+        raise ConfigError(
+            f"dataset.train.warm_frames: {type(net).__name__} has no states that frames could bring; leave it out"
+        )
+    sample = dataset.load(0, np.random.default_rng((seed, 0, 1)), span)
     lq, gt = sample["lq"], sample["gt"]
     least, scale = getattr(net, "min_size", 1), getattr(net, "scale", 1)
     (h, w), (gt_h, gt_w) = lq.shape[-2:], gt.shape[-2:]

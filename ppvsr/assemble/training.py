@@ -44,7 +44,7 @@ def train(experiment: Experiment, request: Request, reporter: Reporter) -> Path:
     assert data is not None  # read_experiment made sure
     start = Start.of(experiment, request, ranks, say)
     dataset = prepare(data.dataset(), ranks, say)
-    check_sizes(dataset, start.task.net, start.seed)
+    check_sizes(dataset, start.task.net, start.seed, data.batches.spans.longest())
     interval = request.validate_interval or experiment.validate.interval
     validation = Validation.of(experiment, ranks, say) if interval > 0 else None
     pace = Pace.of(experiment, len(dataset), ranks)

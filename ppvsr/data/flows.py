@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ppvsr.data.frames import ArrayFrames, Clip, Dataset, Pixels, Report, Sample
 from ppvsr.data.motion import Plane, draw_ellipse, draw_flow, inside, mix, moved, softened
+from ppvsr.data.spans import OWN, Span
 from ppvsr.errors import ConfigError, DataError
 from ppvsr.resize import resize
 
@@ -46,8 +47,10 @@ class KnownFlowDataset:
     def __len__(self) -> int:
         return len(self._pictures)
 
-    def load(self, index: int, rng: Generator) -> Sample:
+    def load(self, index: int, rng: Generator, span: Span = OWN) -> Sample:
         """One pair and its flow; see `Dataset`."""
+        if span != OWN:
+            raise ConfigError("KnownFlowDataset: gives pairs, not clips; leave out lengths and warm_frames")
         picture, key = self._picture(index, rng)
         flow = self._draw(picture, rng)
         ref, counts = moved(picture, flow, cubic=True), inside(flow)

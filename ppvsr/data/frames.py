@@ -12,6 +12,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from ppvsr.data.pictures import picture_size, read_picture
+from ppvsr.data.spans import OWN, Span
 from ppvsr.errors import DataError
 
 Pixels = NDArray[np.uint8]
@@ -70,8 +71,11 @@ class Dataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def load(self, index: int, rng: np.random.Generator) -> Sample:
-        """Read one example; all its randomness comes from `rng`."""
+    def load(self, index: int, rng: np.random.Generator, span: Span = OWN) -> Sample:
+        """Read one example of the length that `span` says; all its randomness comes from `rng`.
+
+        A clip that is too short for a span goes forth and back. Raises ConfigError where lengths cannot be chosen.
+        """
 
     def clip(self, index: int) -> Clip:
         """The clip to evaluate; raises ConfigError when the pipeline holds random steps."""

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,32 +17,48 @@ import numpy as np
 import paddle
 from paddle.base.multiprocess_utils import _cleanup_mmap
 
-from ppvsr.data.frames import Dataset, Sample
+from ppvsr.data.frames import Dataset
+from ppvsr.data.spans import Span, Spans
 from ppvsr.errors import ConfigError, DataError, PpvsrError
 
-Place = tuple[int, int]  # epoch, index
+Place = tuple[int, int, Span]  # epoch, index, length
 PARENTS = [signal.SIGINT, signal.SIGHUP] if hasattr(signal, "pthread_sigmask") else []  # it ends its workers in order
 POLL = 1  # seconds between two looks at whether workers, or their parent, are alive
 
 
 @dataclass(frozen=True)
 class Batch:
-    """lq (b, t, 3, h, w) and gt (b, t, 3, scale h, scale w), uint8 or float32; keys: the clips' names."""
+    """lq (b, t, 3, h, w) and gt (b, t, 3, scale h, scale w), uint8 or float32; keys: the clips' names.
+
+    part: frames that are learned from; None for all.
+    """
 
     lq: paddle.Tensor
     gt: paddle.Tensor
     keys: list[str]
+    part: range | None = None
 
 
 @dataclass(frozen=True)
 class LoaderOptions:
-    """batch_size is per device. num_workers: processes that read; 0 reads in this one."""
+    """batch_size is per device. num_workers: processes that read; 0 reads in this one.
+
+    lengths, warm_frames: how long clips are, see `ppvsr.data.spans.Spans`.
+    """
 
     batch_size: int = 1
     num_workers: int = 0
     use_shared_memory: bool = True
+    lengths: Sequence[Sequence[int]] = ()
+    warm_frames: int = 0
+
+    @property
+    def spans(self) -> Spans:
+        """How long the clips of every step are."""
+        return Spans(self.lengths, self.warm_frames)
 
     def __post_init__(self) -> None:
+        Spans(self.lengths, self.warm_frames)  # refuses wrong ones
         if self.batch_size < 1 or self.num_workers < 0:
             raise ConfigError(
                 f"batch_size must be 1 or more, num_workers 0 or more; got {self.batch_size} and {self.num_workers}"
@@ -77,13 +93,13 @@ def batches(
     was resumed; `world` ranks together read what one process with `world * batch_size` reads. Errors of workers arrive
     as themselves; a worker that was killed is a DataError. Closing the iterator ends the workers.
     """
-    order = _Order(len(dataset), options.batch_size, seed, first, last, accumulate, rank, world)
+    order = _Order(len(dataset), options.batch_size, seed, first, last, accumulate, rank, world, options.spans)
     return _steps(dataset, options, order)
 
 
 @dataclass(frozen=True)
 class _Order:
-    """The (epoch, index) pairs of every micro-batch, one list each."""
+    """The places of every micro-batch, one list each."""
 
     length: int
     batch_size: int
@@ -93,6 +109,7 @@ class _Order:
     accumulate: int
     rank: int
     world: int
+    spans: Spans
 
     def __post_init__(self) -> None:
         steps_per_epoch(self.length, self.world * self.batch_size * self.accumulate)
@@ -113,11 +130,15 @@ class _Order:
                 known, order = epoch, numbers
             for part in range(self.accumulate):
                 start = (position * self.accumulate + part) * whole + self.rank * self.batch_size
-                yield [(epoch, int(index)) for index in order[start : start + self.batch_size]]
+                span = self.spans.at(step + 1, part, self.seed)
+                yield [(epoch, int(index), span) for index in order[start : start + self.batch_size]]
 
 
 class _Reader(paddle.io.Dataset):
-    """(epoch, index) to a sample. Errors are values here: Paddle would lose their class and text between processes."""
+    """A place to a sample, and which part of it is learned from.
+
+    Errors are values here: Paddle would lose their class and text between processes.
+    """
 
     def __init__(self, dataset: Dataset, seed: int):
         super().__init__()
@@ -127,11 +148,13 @@ class _Reader(paddle.io.Dataset):
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def __getitem__(self, place: Place) -> Sample | dict[str, Any]:
-        epoch, index = place
+    def __getitem__(self, place: Place) -> dict[str, Any]:
+        epoch, index, span = place
         try:
             rng = np.random.default_rng((self._seed, epoch, 1 + index))  # with 0 it would be that of the shuffle
-            return self._dataset.load(index, rng)
+            sample = self._dataset.load(index, rng, span)
+            part = span.part(len(sample["lq"]))
+            return {**sample, "part": [part.start, part.stop] if part else []}
         except PpvsrError as error:
             return _failure(type(error), str(error))
         except Exception:
@@ -146,7 +169,8 @@ def _steps(dataset: Dataset, options: LoaderOptions, order: _Order) -> Generator
         for each in source:
             if "error" in each:
                 raise each["error"](each["text"])
-            batch.append(Batch(each["lq"], each["gt"], list(each["keys"])))
+            part = range(*each["part"]) if each["part"] else None
+            batch.append(Batch(each["lq"], each["gt"], list(each["keys"]), part))
             if len(batch) == order.accumulate:
                 yield batch
                 batch = []
@@ -204,7 +228,7 @@ def _stack(samples: list[Any]) -> dict[str, Any]:
         told = ", ".join(f"{each['key']} {each['lq'].dtype}" for each in samples)
         return _failure(DataError, f"clips of one batch must have one type: {told}; normalise all data sets alike")
     halves = {half: np.stack([each[half] for each in samples]) for half in ("lq", "gt")}
-    return {**halves, "keys": [each["key"] for each in samples]}
+    return {**halves, "keys": [each["key"] for each in samples], "part": samples[0]["part"]}
 
 
 def _failure(kind: type[Exception], text: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from itertools import accumulate
 import numpy as np
 
 from ppvsr.data.frames import Clip, Dataset, Report, Sample
+from ppvsr.data.spans import OWN, Span
 from ppvsr.errors import ConfigError
 
 
@@ -44,10 +45,10 @@ class MixedDataset:
     def __len__(self) -> int:
         return self._ends()[-1]
 
-    def load(self, index: int, rng: np.random.Generator) -> Sample:
+    def load(self, index: int, rng: np.random.Generator, span: Span = OWN) -> Sample:
         """See `Dataset`."""
         dataset, inner = self._find(index)
-        return dataset.load(inner, rng)
+        return dataset.load(inner, rng, span)
 
     def clip(self, index: int) -> Clip:
         """See `Dataset`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -34,6 +34,10 @@ class Path:
     turn: float
     zoom: float
     growth: float
+
+    def calmed(self, times: float) -> Path:
+        """Return the way for a clip that is so many times as long, which gets no faster, larger or smaller by that."""
+        return replace(self, acceleration=self.acceleration / times, growth=self.growth / times)
 
     def view(self, picture: Pixels, time: int) -> Pixels:
         """What is seen, (side, side, 3); beyond its edges the picture is mirrored."""

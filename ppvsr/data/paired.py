@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from ppvsr.data.frames import Clip, Frames, ImageFrames, PackedFrames, Report, S
 from ppvsr.data.listing import Folders, Listing, Names, unequal
 from ppvsr.data.pack import packed_path
 from ppvsr.data.pictures import picture_size
+from ppvsr.data.spans import OWN, Span
 from ppvsr.data.steps import Item, Preprocess, Step
 from ppvsr.errors import ConfigError, DataError
 
@@ -83,9 +85,10 @@ class PairedFolders(ABC):
     def __len__(self) -> int:
         return len(self._listed())
 
-    def load(self, index: int, rng: np.random.Generator) -> Sample:
+    def load(self, index: int, rng: np.random.Generator, span: Span = OWN) -> Sample:
         """One example; see `Dataset`."""
-        return self._preprocess.sample(self._item(index), None if self._test_mode else rng)
+        item = replace(self._item(index), span=span)
+        return self._preprocess.sample(item, None if self._test_mode else rng)
 
     def clip(self, index: int) -> Clip:
         """One clip, unread; see `Dataset`."""

@@ -14,6 +14,7 @@ from ppvsr.data.frames import ArrayFrames, Clip, Pixels, Report, Sample
 from ppvsr.data.motion import draw_ellipse, draw_path, mix
 from ppvsr.data.operation import Operation
 from ppvsr.data.pictures import picture_size, read_picture
+from ppvsr.data.spans import OWN, Span
 from ppvsr.data.steps import Item, Preprocess, Step
 from ppvsr.data.videos import film_steps
 from ppvsr.errors import ConfigError, DataError
@@ -83,34 +84,39 @@ class MovingPhotosDataset:
     def __len__(self) -> int:
         return len(self._prepared())
 
-    def load(self, index: int, rng: Generator) -> Sample:
+    def load(self, index: int, rng: Generator, span: Span = OWN) -> Sample:
         """One example; see `Dataset`."""
-        return self._preprocess.sample(self._item(index, rng), rng)
+        return self._preprocess.sample(self._item(index, rng, span), rng)
 
     def clip(self, index: int) -> Clip:
         """A photograph's clip, the same every time; see `Dataset`."""
         return self._preprocess.clip(self._item(index, np.random.default_rng(list(self._key(index).encode()))))
 
-    def _item(self, index: int, rng: Generator) -> Item:
+    def _item(self, index: int, rng: Generator, span: Span = OWN) -> Item:
         chooser = self._preprocess.chooser
         assert chooser is not None  # film_steps made sure
-        gt = ArrayFrames(self._moved(index, chooser.needed(self._num_frames), rng))
+        gt = ArrayFrames(self._moved(index, chooser.needed(span.count(self._num_frames)), rng))
         effect = self._degradation.draw(rng)
         seed = (int(rng.integers(1 << 62)),)
         lq = DegradedFrames(gt, effect, self._scale, self._degradation.margin, seed)
-        return Item(self._key(index), lq, gt, self._num_frames)
+        return Item(self._key(index), lq, gt, self._num_frames, span=span)
 
     def _moved(self, index: int, count: int, rng: Generator) -> Pixels:
         """Frames (count, side, side, 3)."""
-        photos = self._prepared()
+        photos, times = self._prepared(), count / self._own_count()
         back = read_picture(photos[index])
-        behind = draw_path(back, self._side, rng)
+        behind = draw_path(back, self._side, rng).calmed(times)
         if rng.random() >= FRONT:
             return np.stack([behind.view(back, time) for time in range(count)])
         front = read_picture(photos[int(rng.integers(len(photos)))])
-        before, ellipse = draw_path(front, self._side, rng), draw_ellipse((self._side, self._side), rng)
+        before, ellipse = draw_path(front, self._side, rng).calmed(times), draw_ellipse((self._side, self._side), rng)
         views = ((behind.view(back, time), before.view(front, time), ellipse.mask(time)) for time in range(count))
         return np.stack([mix(*each) for each in views])
+
+    def _own_count(self) -> int:
+        """Return the frames that a sample needs by itself."""
+        chooser = self._preprocess.chooser
+        return chooser.needed(self._num_frames) if chooser else self._num_frames
 
     def _key(self, index: int) -> str:
         return self._prepared()[index].stem

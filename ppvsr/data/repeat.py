@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ppvsr.data.frames import Clip, Dataset, Report, Sample
+from ppvsr.data.spans import OWN, Span
 from ppvsr.errors import ConfigError
 
 
@@ -29,9 +30,9 @@ class RepeatDataset:
     def __len__(self) -> int:
         return self.times * len(self.dataset)
 
-    def load(self, index: int, rng: np.random.Generator) -> Sample:
+    def load(self, index: int, rng: np.random.Generator, span: Span = OWN) -> Sample:
         """See `Dataset`."""
-        return self.dataset.load(index % len(self.dataset), rng)
+        return self.dataset.load(index % len(self.dataset), rng, span)
 
     def clip(self, index: int) -> Clip:
         """See `Dataset`."""

@@ -9,19 +9,24 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 
 from ppvsr.data.frames import Clip, Frames, Sample
+from ppvsr.data.spans import OWN, Span, forth_and_back
 from ppvsr.data.transforms import Clips, Transform, check_order, pixels
 from ppvsr.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
 class Item:
-    """What steps hand on: a clip, how many of its frames are wanted (None: all), and which halves are to be read."""
+    """What steps hand on: a clip, how many of its frames are wanted (None: all), and which halves are to be read.
+
+    span: makes of the number that is wanted another one.
+    """
 
     key: str
     lq: Clips
     gt: Clips
     num_frames: int | None = None
     read: frozenset[str] = frozenset()
+    span: Span = OWN
 
 
 @runtime_checkable
@@ -86,12 +91,13 @@ class GetNeighboringFramesIdx:
         """Choose frames of both clips."""
         length = len(item.lq)
         interval = self.interval_list[0 if rng is None else int(rng.integers(len(self.interval_list)))]
-        count = item.num_frames or (length - 1) // interval + 1
+        count = item.span.count(item.num_frames or (length - 1) // interval + 1)
         spare = length - (count - 1) * interval  # the number of possible starts
-        if spare < 1:
+        if spare < 1 and item.span == OWN:
             raise DataError(f"{item.key}: has {length} frames, {count} at distance {interval} do not fit")
-        start = 0 if rng is None else int(rng.integers(spare))
-        chosen = [start + i * interval for i in range(count)]
+        starts = spare if spare > 0 else max(2 * (length - 1), 1)  # too short: from anywhere, in either direction
+        start = 0 if rng is None else int(rng.integers(starts))
+        chosen = forth_and_back(start, (count - 1) * interval + 1, length)[::interval]
         if rng is not None and self.reverse_prob and rng.random() < self.reverse_prob:
             chosen.reverse()
         return replace(item, lq=_frames(item.lq).take(chosen), gt=_frames(item.gt).take(chosen))
@@ -208,6 +214,9 @@ class Preprocess:
 
     def sample(self, item: Item, rng: np.random.Generator | None) -> Sample:
         """Run all steps; one contiguous copy of what is left."""
+        if item.span != OWN and (self.chooser is None or self.mirrored):
+            trouble = "MirrorVideoSequence in" if self.mirrored else "no GetNeighboringFramesIdx in"
+            raise ConfigError(f"{self._owner}: lengths and warm_frames cannot be had with {trouble} preprocess")
         for step in self._steps:
             item = step(item, rng)
         return finish(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from ppvsr.data.degraded import GROUP, Degradation, DegradedFrames
 from ppvsr.data.films import SUFFIXES, Film, FilmCache
 from ppvsr.data.frames import Clip, Frames, PackedFrames, Report, Sample
 from ppvsr.data.operation import Operation
+from ppvsr.data.spans import OWN, Span, forth_and_back
 from ppvsr.data.steps import GetNeighboringFramesIdx, Item, Preprocess, ReadImageSequence, Step, Transforms
 from ppvsr.data.transforms import SRPairedRandomCrop, TransposeSequence
 from ppvsr.errors import ConfigError, DataError, UsageError, VideoError
@@ -39,6 +40,7 @@ class VideoFolderDataset:
     cache: where decoded films are kept, 3 bytes a pixel; by default a folder `.ppvsr-cache` beside the films.
     preprocess: GetNeighboringFramesIdx, if other distances than 1 or backwards are wanted, and Transforms.
     test_mode: one index is one film, whole or its middle `num_frames` frames, the same every time.
+    bounce: in test mode, a film that has fewer goes forth and back until there are so many.
 
     Pictures lose up to `scale` - 1 rows and columns at the bottom and right. Rotation for display is not applied.
     """
@@ -55,6 +57,7 @@ class VideoFolderDataset:
         degradation: Sequence[Operation] | None = None,
         preprocess: Sequence[Step] = (),
         test_mode: bool = False,
+        bounce: bool = False,
     ):
         self._folder = Path(folder)
         self._num_frames = num_frames
@@ -62,7 +65,7 @@ class VideoFolderDataset:
         self._cache = Path(cache) if cache else self._folder / CACHE
         self._lists = {"names": names, "skip": skip}
         self._degradation = Degradation(tuple(degradation or ()), scale)
-        self._test_mode = test_mode
+        self._test_mode, self._bounce = test_mode, bounce
         self._preprocess = Preprocess(
             film_steps(preprocess, "VideoFolderDataset"), owner="VideoFolderDataset", test_mode=test_mode
         )
@@ -109,9 +112,10 @@ class VideoFolderDataset:
     def __len__(self) -> int:
         return len(self._prepared())
 
-    def load(self, index: int, rng: np.random.Generator) -> Sample:
+    def load(self, index: int, rng: np.random.Generator, span: Span = OWN) -> Sample:
         """One example; see `Dataset`."""
-        return self._preprocess.sample(self._item(index, rng), None if self._test_mode else rng)
+        item = replace(self._item(index, rng), span=span)
+        return self._preprocess.sample(item, None if self._test_mode else rng)
 
     def clip(self, index: int) -> Clip:
         """A film in test mode, else a scene, unread; see `Dataset`."""
@@ -140,7 +144,7 @@ class VideoFolderDataset:
         if min(film.height, film.width) // self._scale * self._scale < patch:
             reason = f"patches of {patch} do not fit, with sides cut to multiples of {self._scale}"
             return f"{name}: is {film.width}x{film.height}; {reason}"
-        if self._test_mode and self._num_frames and film.frames < self._num_frames:
+        if self._test_mode and not self._bounce and self._num_frames and film.frames < self._num_frames:
             return f"{name}: has {film.frames} frames, num_frames is {self._num_frames}"
         return None
 
@@ -187,9 +191,11 @@ def find_crop(preprocess: Sequence[Step]) -> SRPairedRandomCrop | None:
     return next((each for each in transforms if isinstance(each, SRPairedRandomCrop)), None)
 
 
-def middle(count: int, wanted: int | None) -> range:
-    """The middle `wanted` of `count` frames."""
+def middle(count: int, wanted: int | None) -> Sequence[int]:
+    """The middle `wanted` of `count` frames; if there are fewer, all of them, forth and back."""
     wanted = wanted or count
+    if wanted > count:
+        return forth_and_back(0, wanted, count)
     return range((count - wanted) // 2, (count - wanted) // 2 + wanted)
 
 

@@ -35,8 +35,10 @@ class FlowTask:
     policy: ClassVar[FlowPolicy] = FlowPolicy(prefixes=())
     summed: ClassVar[bool] = False
 
-    def losses(self, lq: Tensor, gt: Tensor, step: int) -> dict[str, Tensor]:
+    def losses(self, lq: Tensor, gt: Tensor, step: int, part: range | None = None) -> dict[str, Tensor]:
         """Return the weighted error of each level, for pairs (b, t, 6, h, w), and (b, t, 3, h, w): flow, what counts.
+
+        part: always None; pairs have no frames around them.
 
         Raises ConfigError for samples of other data sets, and for sizes that do not fit the pyramid.
         """

@@ -111,11 +111,23 @@ class Journal(AbstractContextManager["Journal"]):
         self._event("train", step, losses=losses, lr=rate, norm=norm, **costs, ips=speed, memory=memory)
         self._chart(step, "train", {**losses, "lr": rate, "norm": norm, **costs, "ips": speed})
 
-    def validated(self, step: int, metrics: Mapping[str, float], *, seconds: float) -> None:
-        """Tell the means of a validation, and renew `curves.png`."""
+    def validated(
+        self,
+        step: int,
+        metrics: Mapping[str, float],
+        *,
+        seconds: float,
+        places: Mapping[str, tuple[str, int]] | None = None,
+    ) -> None:
+        """Tell what a validation found, and renew `curves.png`.
+
+        places: clip and frame, from 0, of metrics that are those of one frame.
+        """
+        where = {name: {"clip": clip, "frame": frame} for name, (clip, frame) in (places or {}).items()}
         for name, value in metrics.items():
-            self.say(f"Metric {name}: {value:.4f}")
-        self._event("validate", step, metrics=metrics, seconds=seconds)
+            place = f" (frame {where[name]['frame']} of {where[name]['clip']})" if name in where else ""
+            self.say(f"Metric {name}: {value:.4f}{place}")
+        self._event("validate", step, metrics=metrics, seconds=seconds, **({"places": where} if where else {}))
         self._chart(step, "validate", metrics)
         self.draw()
 

@@ -11,7 +11,7 @@ from ppvsr.errors import PpvsrError
 from ppvsr.train.evaluate import Scores
 from ppvsr.train.interrupts import Interrupts
 from ppvsr.train.journal import Journal
-from ppvsr.train.options import LogOptions, SnapshotOptions
+from ppvsr.train.options import WORST_FRAME, LogOptions, SnapshotOptions
 from ppvsr.train.ranks import Ranks
 from ppvsr.train.snapshots import Snapshots
 from ppvsr.train.stepper import Outcome, Stepper
@@ -149,8 +149,12 @@ def _validate(
     if files is not None:
         files.hold(step)
     started = journal.now()
-    metrics = validate(step).mean
-    journal.validated(step, metrics, seconds=journal.now() - started)
+    scores = validate(step)
+    metrics, places = dict(scores.mean), {}
+    if scores.worst:
+        clip, number, metrics[WORST_FRAME] = scores.worst
+        places[WORST_FRAME] = (clip.clip, number)
+    journal.validated(step, metrics, seconds=journal.now() - started, places=places)
     if files is not None:
         with stop.held():
             files.judge(step, metrics)

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from ppvsr.errors import ConfigError
 
+WORST_FRAME = "psnr_worst"  # PSNR of the worst frame of all clips, beside the means of the metrics
+
 
 @dataclass(frozen=True)
 class LogOptions:
@@ -33,8 +35,9 @@ class SnapshotOptions:
     """`snapshot_config`: weights and a checkpoint every `interval` steps and at the end.
 
     keep: newest checkpoints that stay.  keep_weights: newest `iter_N_weight` files that stay; None for all, as in
-    PaddleGAN.  best: the metric of `validate.metrics` whose highest value decides what `best_weight` holds; None for
-    no such file.  Raises ConfigError for numbers below 1.
+    PaddleGAN.  best: the metric of `validate.metrics` whose highest value decides what `best_weight` holds, or
+    `psnr_worst`, the PSNR of the worst frame of all clips; None for no such file.
+    Raises ConfigError for numbers below 1.
     """
 
     interval: int = 5000

@@ -177,7 +177,7 @@ class Stepper:
         totals: dict[str, Tensor] = {}
         for batch in batches:
             with self._precision():
-                losses = self.task.losses(batch.lq, batch.gt, step)
+                losses = self.task.losses(batch.lq, batch.gt, step, batch.part)
             total = sum(losses.values())
             # Paddle's deformable convolution crashes on gradients that are not finite, on the CPU; asking is free there
             if not self._on_cpu or bool(paddle.isfinite(total)):

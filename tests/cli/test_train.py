@@ -57,6 +57,11 @@ def test_a_run_writes_what_the_document_promises_and_validates(trained):
     }
     log = (folder / "log.txt").read_text()
     assert "Iter: 2/2 lr: 7.500e-04 loss_pix_stage2: " in log and "Metric psnr: " in log
+    found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    (validation,) = (event for event in found if event["kind"] == "validate")
+    place, worst = validation["places"]["psnr_worst"], validation["metrics"]["psnr_worst"]
+    assert worst <= validation["metrics"]["psnr"]
+    assert f"Metric psnr_worst: {worst:.4f} (frame {place['frame']} of {place['clip']})" in log
     kinds = [json.loads(line)["kind"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert kinds.count("train") == 2 and kinds.count("validate") == 1
     weights = load(folder, "iter_2_weight.pdparams")["generator"]  # as PaddleGAN opens it
@@ -64,11 +69,15 @@ def test_a_run_writes_what_the_document_promises_and_validates(trained):
     assert load(folder, "iter_2_checkpoint.pdparams")["epoch"] == 2
 
 
-def test_a_killed_run_goes_on_bit_for_bit_across_the_freeze_boundary(config, tmp_path):
+LONG = ["dataset.train.lengths=[[0,1],[2,2]]", "dataset.train.warm_frames=3", "model.growth_weight=0.1"]
+
+
+@pytest.mark.parametrize("options", [[], LONG], ids=["as it is", "with warm frames"])
+def test_a_killed_run_goes_on_bit_for_bit_across_the_freeze_boundary(options, config, tmp_path):
     straight = tmp_path / "straight"
-    assert run("-c", config, "-o", f"output_dir={straight}") == 0
+    assert run("-c", config, "-o", f"output_dir={straight}", *options) == 0
     child = subprocess.Popen(
-        [sys.executable, ROOT / "tools/main.py", "-c", config, "-o", "total_iters=1000"],
+        [sys.executable, ROOT / "tools/main.py", "-c", config, "-o", "total_iters=1000", *options],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -78,9 +87,11 @@ def test_a_killed_run_goes_on_bit_for_bit_across_the_freeze_boundary(config, tmp
         time.sleep(0.02)
     os.kill(child.pid, signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
-    assert run("-c", config, "--resume", "auto") == 0
+    assert run("-c", config, "--resume", "auto", *(["-o", *options] if options else [])) == 0
     (folder,) = runs(config)
     (other,) = straight.iterdir()
+    for place in (folder, other):
+        assert ("loss_growth: " in (place / "log.txt").read_text()) == bool(options)
     assert "goes on after step" in (folder / "log.txt").read_text()
     left, right = load(folder, "iter_3_checkpoint.pdparams"), load(other, "iter_3_checkpoint.pdparams")
     assert left["epoch"] == right["epoch"] == 3 and left["optim"].keys() == right["optim"].keys()
@@ -137,6 +148,10 @@ def test_packed_clips_are_used(config, tmp_path, capsys):
 
 CROPPED = "dataset.train.dataset.preprocess.3.pipeline.0"
 RANDOM = "dataset.test.preprocess.3.pipeline=[{name: PairedRandomHorizontalFlip}, {name: TransposeSequence}]"
+MIRRORED = (
+    "dataset.train.dataset.preprocess.3.pipeline=[{name: SRPairedRandomCrop, gt_patch_size: 256, scale: 4},"
+    " {name: TransposeSequence}, {name: MirrorVideoSequence}]"
+)
 WRONG = {
     "no such config": (["-c", "nowhere.yaml"], "nowhere.yaml"),
     "unknown key": (["-o", "model.generator.mid_chanels=3"], "did you mean 'mid_channels'"),
@@ -152,6 +167,14 @@ WRONG = {
     "a part that is no file": (["-o", "pretrained.spynet=5"], "expected a file, official, or null"),
     "weights of periods": (["-o", "lr_scheduler.restart_weights=[1,2]"], "restart_weights"),
     "no such metric": (["-o", "validate.interval=1", "snapshot_config.best=lpips"], "no metric 'lpips'"),
+    "the worst frame of another metric": (
+        ["-o", "validate.interval=1", "snapshot_config.best=ssim_worst"],
+        "no metric 'ssim_worst'",
+    ),
+    "lengths from nowhere": (["-o", "dataset.train.lengths=[[5,2]]"], "steps must begin with 0"),
+    "lengths that are none": (["-o", "dataset.train.lengths=7"], "dataset.train.lengths"),
+    "warm frames that mirror": (["-o", "dataset.train.warm_frames=2", MIRRORED], "MirrorVideoSequence"),
+    "a penalty on nothing": (["-o", "model.growth_weight=-1"], "model.growth_weight: expected 0 or more"),
     "a beta that cannot be": (["-o", "optimizer.beta1=1.5"], "optimizer"),
     "several values at once": (["-o", "seed=-1", "ema_decay=1"], "ema_decay"),
     "too large a border": (

@@ -119,7 +119,7 @@ class Given:
     def __len__(self):
         return 1
 
-    def load(self, index, rng):
+    def load(self, index, rng, span=None):
         return {"lq": self.gt, "gt": self.gt, "key": "given"}
 
 

@@ -27,7 +27,7 @@ class Numbers:
     def __len__(self):
         return self.length
 
-    def load(self, index, rng):
+    def load(self, index, rng, span=None):
         if self.error and index == 3:
             raise self.error
         side = 4 if index != 7 or self.length != 8 else 5

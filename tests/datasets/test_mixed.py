@@ -28,7 +28,7 @@ class Named:
     def __len__(self):
         return self.length
 
-    def load(self, index, rng):
+    def load(self, index, rng, span=None):
         return self.name, index
 
     clip = None

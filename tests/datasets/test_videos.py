@@ -10,6 +10,7 @@ import pytest
 
 from ppvsr.data import films
 from ppvsr.data.degrade import BD, H264, JPEG, Blur, Noise
+from ppvsr.data.spans import Span
 from ppvsr.data.steps import GetNeighboringFramesIdx, Transforms
 from ppvsr.data.transforms import MirrorVideoSequence, SRPairedRandomCrop, TransposeSequence
 from ppvsr.data.videos import VideoFolderDataset
@@ -349,3 +350,27 @@ def test_ten_bits_become_the_nearest_of_eight(tmp_path):
     gt = ready(tmp_path, test_mode=True).clip(0).gt.array()
     assert gt.dtype == np.uint8
     assert np.abs(gt.astype(int) - decoded(tmp_path / "a.mkv")[:, :48, :68] / 257).max() <= 0.51
+
+
+def test_scenes_that_are_too_short_for_a_span_go_forth_and_back(folder):
+    dataset = ready(folder, num_frames=4, preprocess=[CROP])
+    for index in range(len(dataset)):
+        sample = dataset.load(index, rng(), Span(6, 20, 10))
+        assert sample["gt"].shape == (36, 3, 32, 32) and sample["lq"].shape == (36, 3, 8, 8)
+        steps = np.abs(np.diff(sample["gt"].astype(int), axis=0)).mean((1, 2, 3))
+        assert steps.max() < 30  # no cut
+        assert len({frame.tobytes() for frame in sample["gt"]}) < 15
+    one, other = dataset.load(0, rng(3)), dataset.load(0, rng(3), Span(4))
+    assert np.array_equal(one["gt"], other["gt"]) and np.array_equal(one["lq"], other["lq"])
+
+
+def test_films_bounce_in_tests_if_they_are_told_to(folder):
+    dataset = ready(folder, num_frames=100, test_mode=True, bounce=True)
+    for index in range(len(dataset)):
+        clip, film = dataset.clip(index), ready(folder, test_mode=True).clip(index)
+        assert len(clip.gt) == len(clip.lq) == 100
+        last = len(film.gt) - 1
+        for place, frame in ((0, 0), (last, last), (last + 1, last - 1), (2 * last, 0), (2 * last + 3, 3)):
+            assert np.array_equal(clip.gt[place], film.gt[frame]) and np.array_equal(clip.lq[place], film.lq[frame])
+    with pytest.raises(DataError, match="num_frames is 100"):
+        ready(folder, num_frames=100, test_mode=True)

@@ -51,7 +51,9 @@ def batch(*seeds, bad=False):
     gt = np.stack([draw.integers(0, 256, (2, 3, 12, 10), np.uint8) for draw in draws])
     if bad:
         lq = np.full(lq.shape, np.nan, np.float32)
-    return SimpleNamespace(lq=paddle.to_tensor(lq), gt=paddle.to_tensor(gt), keys=[str(seed) for seed in seeds])
+    return SimpleNamespace(
+        lq=paddle.to_tensor(lq), gt=paddle.to_tensor(gt), keys=[str(seed) for seed in seeds], part=None
+    )
 
 
 def take(steps, first, last, *, size=1, accumulate=1):

@@ -47,7 +47,9 @@ def batch(seed, shift=(1.0, -0.5), count=2):
         pairs.append(np.concatenate([ref, other], axis=2).transpose(2, 0, 1)[None])
     known = np.ones((count, 1, 3, SIDE, SIDE), np.float32)
     known[:, :, :2] = np.array(shift, np.float32).reshape(2, 1, 1)
-    return SimpleNamespace(lq=paddle.to_tensor(np.stack(pairs)), gt=paddle.to_tensor(known), keys=["a"] * count)
+    return SimpleNamespace(
+        lq=paddle.to_tensor(np.stack(pairs)), gt=paddle.to_tensor(known), keys=["a"] * count, part=None
+    )
 
 
 def take(steps, first, last, **options):

@@ -5,6 +5,7 @@ import pytest
 from ppvsr.errors import WeightsError
 from ppvsr.train import snapshots
 from ppvsr.train.checkpoint import read_checkpoint
+from ppvsr.train.evaluate import ClipScore, Scores
 from ppvsr.train.options import SnapshotOptions
 from tests.train.counting import Counter, ctrl_c, events, fail, files, run, scores
 
@@ -20,6 +21,24 @@ def test_best_weights_follow_the_metric_and_a_resumed_run_knows_it(tmp_path):
     run(tmp_path, validate=scores(30.9, 31.5), **options)
     saved = [event["step"] for event in events(tmp_path, "save") if event["file"] == "best_weight.pdparams"]
     assert saved == [2, 4, 10]
+
+
+def test_the_worst_frame_can_decide_which_weights_are_best(tmp_path):
+    """The mean rises from 30 to 32, while the worst frame falls from 29 to 12."""
+
+    def validate(step):
+        by_frame = {0: 31.0, 7: 29.0} if step == 2 else {0: 52.0, 7: 12.0}
+        score = ClipScore("ducks", 2, {"psnr": sum(by_frame.values()) / 2}, 0.1, by_frame)
+        return Scores((score,), score.values, 0)
+
+    snapshot = SnapshotOptions(interval=2, best="psnr_worst")
+    run(tmp_path, snapshot=snapshot, validate=validate, validate_interval=2)
+    best = read_checkpoint(tmp_path / "iter_6_checkpoint.pdparams").facts["best"]
+    assert best == {"metric": "psnr_worst", "value": 29.0, "step": 2}
+    first, second, _ = events(tmp_path, "validate")
+    assert first["metrics"] == {"psnr": 30.0, "psnr_worst": 29.0} and second["metrics"]["psnr_worst"] == 12.0
+    assert second["places"] == {"psnr_worst": {"clip": "ducks", "frame": 7}}
+    assert "Metric psnr_worst: 12.0000 (frame 7 of ducks)" in (tmp_path / "log.txt").read_text()
 
 
 def test_another_metric_than_before_starts_anew_and_a_missing_one_is_said(tmp_path):
