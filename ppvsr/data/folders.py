@@ -1,150 +1,87 @@
-"""The data sets of PaddleGAN's configs: REDS, Vimeo90K, and any folder of clips."""
+"""What is on the disk: lists of clips, folders of pictures."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from ppvsr.data.frames import Report
-from ppvsr.data.listing import Folders, Listing, annotated, subfolders, unique
-from ppvsr.data.paired import PairedFolders
-from ppvsr.data.steps import Step
 from ppvsr.errors import DataError
+from ppvsr.video.images import SUFFIXES, natural
 
-VALIDATION = {
-    "REDS4": frozenset({"000", "011", "015", "020"}),
-    "official": frozenset(f"{number:03d}" for number in range(240, 270)),
-}
-# The second document puts LQ and lists beside `vimeo_septuplet` in its tree, and inside it in its command.
-SEPTUPLET = "vimeo_septuplet"
+Names = tuple[str, ...]
 
 
-class VSRREDSMultipleGTDataset(PairedFolders):
-    """REDS: clips `000` to `269`, of which `val_partition` names those for validation.
+@dataclass(frozen=True)
+class Listing:
+    """A clip and the names of its pictures, in order."""
 
-    lq_folder, gt_folder: hold one folder per clip.  ann_file: lines like `000/00000000.png (720, 1280, 3)`.
-    test_mode: take the clips of the partition, and nothing random; else all others.
+    key: str
+    lq: Names
+    gt: Names
+
+
+class Folders:
+    """Lists folders of pictures. Names repeat from clip to clip: they are sorted and kept once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Names, Names] = {}
+
+    def names(self, folder: str) -> Names | None:
+        """The names of the pictures in a folder, in natural order; None when there is no such folder."""
+        try:
+            found = tuple(sorted(os.listdir(folder)))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be listed: {error.strerror}") from error
+        if found not in self._known:
+            pictures = [name for name in found if os.path.splitext(name)[1].lower() in SUFFIXES]
+            self._known[found] = tuple(sorted(pictures, key=lambda name: natural(Path(name))))
+        return self._known[found]
+
+
+def subfolders(root: Path) -> list[str]:
+    """The names of the folders in a folder, sorted; raises DataError."""
+    try:
+        with os.scandir(root) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{root}: cannot be listed: {error.strerror}") from error
+
+
+def annotated(path: Path) -> list[str]:
+    """The first word of every line that is not blank, in order: `000/00000000.png (720, 1280, 3)`, `00001/0001 7 (..)`.
+
+    Raises DataError for a file that is missing, empty or no text, and for words that lead out of the data set.
     """
-
-    advice = "tools/prepare_reds.py makes these folders and the list"
-
-    def __init__(
-        self,
-        *,
-        lq_folder: str,
-        gt_folder: str,
-        ann_file: str,
-        num_frames: int,
-        preprocess: Sequence[Step],
-        val_partition: Literal["REDS4", "official"] = "REDS4",
-        test_mode: bool = False,
-        pack: str | None = None,
-    ):
-        super().__init__(
-            lq_folder=lq_folder,
-            gt_folder=gt_folder,
-            preprocess=preprocess,
-            num_frames=num_frames,
-            test_mode=test_mode,
-            pack=pack,
-        )
-        self._ann_file = Path(ann_file)
-        self._partition = val_partition
-        self._pictures: Counter[str] = Counter()  # that the list names, by clip
-
-    def _keys(self, report: Report) -> list[str]:
-        ann_file = self._found(self._ann_file, "ann_file", report)
-        validation = VALIDATION[self._partition]
-        words = annotated(ann_file)
-        self._pictures = Counter(word.split("/")[0] for word in words if "/" in word)
-        listed = unique([word.split("/")[0] for word in words])
-        keys = sorted(key for key in listed if (key in validation) == self._test_mode)
-        if not keys:
-            which, use = ("none is", "test") if self._test_mode else ("all are", "train")
-            raise DataError(
-                f"{ann_file}: of its {len(listed)} clips {which} in val_partition {self._partition} "
-                f"({min(validation)} ... {max(validation)}), so there is nothing to {use}"
-            )
-        return keys
-
-    def _list(self, key: str, folders: Folders) -> Listing | str:
-        """A clip's listing, or what is wrong with it; a clip that lacks pictures of the list would jump."""
-        listing = super()._list(key, folders)
-        listed = self._pictures[key]
-        if isinstance(listing, Listing) and len(listing.gt) < listed:
-            return f"{key}: has {len(listing.gt)} of the {listed} pictures that {self._ann_file} lists"
-        return listing
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is no list of clips but a binary file") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; ann_file must be the list of clips") from error
+    words = [line.split()[0] for line in lines if line.strip()]
+    if not words:
+        raise DataError(f"{path}: lists no clips")
+    for word in words:
+        if word.startswith("/") or ".." in word.split("/") or "\\" in word:
+            raise DataError(f"{path}: {word!r} is no name of a clip; lines look like 000/00000000.png or 00001/0001")
+    return words
 
 
-class VSRVimeo90KDataset(PairedFolders):
-    """Vimeo90K: septuplets `00001/0001` of seven pictures each.
-
-    lq_folder, gt_folder: hold `00001/0001/im1.png` and so on.  ann_file: lines like `00001/0001`, or
-    `00001/0001 7 (256, 448, 3)`.  test_mode: nothing random.  What is not where the config says is looked for inside
-    `vimeo_septuplet`, or beside it.
-    """
-
-    advice = "tools/vimeo_preprocess.py makes BIx4 and the lists; docs/datasets.md tells about BD"
-    shortest = 7
-
-    def __init__(
-        self,
-        *,
-        lq_folder: str,
-        gt_folder: str,
-        ann_file: str,
-        preprocess: Sequence[Step],
-        test_mode: bool = False,
-        pack: str | None = None,
-    ):
-        super().__init__(
-            lq_folder=lq_folder, gt_folder=gt_folder, preprocess=preprocess, test_mode=test_mode, pack=pack
-        )
-        self._ann_file = Path(ann_file)
-
-    def _keys(self, report: Report) -> list[str]:
-        return sorted(unique(annotated(self._found(self._ann_file, "ann_file", report))))
-
-    def _places(self, path: Path) -> list[Path]:
-        return [path, path.parent / SEPTUPLET / path.name, *_beside(path)]
+def unique(words: list[str]) -> list[str]:
+    """Without duplicates, in the order of first appearance."""
+    return list(dict.fromkeys(words))
 
 
-class VSRFolderDataset(PairedFolders):
-    """Every sub-folder of `gt_folder` and `lq_folder` is a clip; Vid4, UDM10 or your own.
-
-    num_frames: the first frames of each clip; None is all.
-    """
-
-    def __init__(
-        self,
-        *,
-        lq_folder: str,
-        gt_folder: str,
-        preprocess: Sequence[Step],
-        num_frames: int | None = None,
-        times: Literal[1] = 1,
-        test_mode: bool = False,
-        pack: str | None = None,
-    ):
-        super().__init__(
-            lq_folder=lq_folder,
-            gt_folder=gt_folder,
-            preprocess=preprocess,
-            num_frames=num_frames,
-            test_mode=test_mode,
-            pack=pack,
-        )
-
-    def _keys(self, report: Report) -> list[str]:
-        keys = {key for root in self._folders.values() for key in subfolders(root)}
-        if not keys:
-            places = " and ".join(str(root) for root in self._folders.values())
-            raise DataError(f"{places}: hold no clips; every clip is a sub-folder of pictures")
-        return sorted(keys)
-
-
-def _beside(path: Path) -> list[Path]:
-    """The same outside of `vimeo_septuplet`."""
-    return [path.parents[1] / path.name] if path.parent.name == SEPTUPLET else []
+def unequal(listing: Listing) -> str | None:
+    """How the two halves of a clip differ in their pictures, or None. Endings may differ."""
+    if listing.lq is listing.gt:
+        return None
+    if len(listing.lq) != len(listing.gt):
+        return f"has {len(listing.lq)} LQ pictures and {len(listing.gt)} GT pictures; both need the same"
+    for lq, gt in zip(listing.lq, listing.gt, strict=True):
+        if lq != gt and os.path.splitext(lq)[0] != os.path.splitext(gt)[0]:
+            return f"holds {lq} in LQ where GT holds {gt}; both need the same names"
+    return None
