@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check fix clean
+.PHONY: demo test quick check fix clean
 
 demo: $(READY)
 	$(BIN)/python demo/run.py
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+quick: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -31,7 +31,7 @@ setup(
         "gpu": ["paddlepaddle-gpu>=3.0"],  # only on Paddle's own package index, see the README
         "train": ["tensorboardX>=2.6", "matplotlib>=3.7"],
         "serve": ["fastapi>=0.115", "uvicorn>=0.30"],  # deploy/serve.py
-        # paddle2onnx to the digit: ppvsr/export/repair.py mends that one. There is none for Python 3.13.
+        # paddle2onnx to the digit: ppvsr/export/onnx.py mends that one. There is none for Python 3.13.
         "onnx": [
             'paddle2onnx==2.1.0; python_version < "3.13"',
             'onnx>=1.16.1,<=1.17.0; python_version < "3.13"',
@@ -44,10 +44,10 @@ setup(
             "ppvsr-enhance = ppvsr.cli.enhance:main",
             "ppvsr-train = ppvsr.cli.train:main",
             "ppvsr-evaluate = ppvsr.cli.evaluate:main",
-            "ppvsr-doctor = ppvsr.cli.doctor:main",
-            "ppvsr-bench = ppvsr.cli.bench:main",
-            "ppvsr-export = ppvsr.cli.export:main",
-            "ppvsr-inference = ppvsr.cli.inference:main",
+            "ppvsr-doctor = ppvsr.cli.machine:doctor_main",
+            "ppvsr-bench = ppvsr.cli.machine:bench_main",
+            "ppvsr-export = ppvsr.cli.export:export_main",
+            "ppvsr-inference = ppvsr.cli.export:inference_main",
         ]
     },
 )

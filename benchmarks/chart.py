@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ppvsr.whole import written_whole
+from ppvsr.system.files import written_whole
 
 
 def draw(result: dict[str, Any], picture: Path) -> None:

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import ppvsr.assemble.film  # noqa: F401 - once, and not in every child
+import ppvsr.enhance.video  # noqa: F401 - once, and not in every child
 from benchmarks.mutations import make_seeds, mutate
 from ppvsr.cli.enhance import NAME
 from ppvsr.cli.enhance import main as enhance

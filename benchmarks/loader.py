@@ -20,19 +20,19 @@ import av
 import cv2
 import numpy as np
 
+from ppvsr.data.clips import Dataset, RepeatDataset, pack_clips
 from ppvsr.data.folders import VSRFolderDataset
-from ppvsr.data.frames import Dataset
 from ppvsr.data.loader import LoaderOptions, batches
-from ppvsr.data.pack import pack_clips
-from ppvsr.data.repeat import RepeatDataset
-from ppvsr.data.steps import GetNeighboringFramesIdx, ReadImageSequence, Transforms
-from ppvsr.data.transforms import (
+from ppvsr.data.pipeline import (
+    GetNeighboringFramesIdx,
     NormalizeSequence,
     PairedRandomHorizontalFlip,
     PairedRandomTransposeHW,
     PairedRandomVerticalFlip,
+    ReadImageSequence,
     SRPairedRandomCrop,
     Transform,
+    Transforms,
     TransposeSequence,
 )
 from ppvsr.data.videos import VideoFolderDataset

@@ -108,10 +108,10 @@ def run_engine(name: str, backend: str, frames: int, height: int, width: int) ->
     """Run the engine over one and a half windows; return the peak, and what is carried, for `Cost.carried`."""
     import paddle
 
-    import ppvsr.assemble.film  # noqa: F401  for its imports
-    from ppvsr.assemble.stages import Cut, Stage, plan_stage
+    import ppvsr.enhance.video  # noqa: F401  for its imports
+    from ppvsr.compile.backend import use_backend
     from ppvsr.enhance.engine import Enhancer
-    from ppvsr.runtime.backend import use_backend
+    from ppvsr.enhance.network import Cut, Stage, plan_stage
     from ppvsr.video.frames import Frame
 
     paddle.seed(0)  # the same weights every time: they are compiled once
@@ -150,10 +150,10 @@ def plane(points: list[tuple[int, int, int]]) -> tuple[float, float, float]:
 
 def run_film(name: str, backend: str, frames: int, height: int, width: int, options: dict[str, Any]) -> dict[str, Any]:
     """Enlarge a film of noise; return the peaks, how it was cut, and the backend in use."""
-    from ppvsr.assemble.film import enhance_video
-    from ppvsr.assemble.network import create_model
-    from ppvsr.cli.values import memory
-    from ppvsr.weights.save import save
+    from ppvsr.cli.common import memory
+    from ppvsr.enhance.video import enhance_video
+    from ppvsr.weights.files import save
+    from ppvsr.weights.networks import create_model
 
     lines: list[str] = []
 

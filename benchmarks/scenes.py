@@ -20,17 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ppvsr.assemble.stages import Cut, Engine, choose_stages, make_enhancer, plan_stage
-from ppvsr.enhance.pieces import pieces, run
-from ppvsr.enhance.pipeline import Enhance
+from ppvsr.enhance.chunks import Enhance, pieces, run
+from ppvsr.enhance.network import Cut, Engine, choose_stages, make_enhancer, plan_stage
 from ppvsr.errors import PpvsrError
-from ppvsr.framework import use_device
-from ppvsr.metrics import psnr
+from ppvsr.evaluate.metrics import psnr
 from ppvsr.resize import resize
+from ppvsr.system.paddle import use_device
 from ppvsr.video.frames import Frame, Image
 from ppvsr.video.images import to_depth
 from ppvsr.video.open import open_source
-from ppvsr.video.scene_list import SceneOptions, marked
+from ppvsr.video.scenes import SceneOptions, marked
 
 SEGMENT = 64  # frames of a piece, as in films
 RATE = Fraction(25)

@@ -24,14 +24,14 @@ from typing import Any
 
 import numpy as np
 
-from ppvsr.assemble.network import load_network
-from ppvsr.assemble.stages import choose_stages
+from ppvsr.enhance.network import choose_stages
 from ppvsr.enhance.plan import TILE_OVERLAP, Limits, Plan
-from ppvsr.framework import use_device
-from ppvsr.metrics import IDENTICAL, psnr
+from ppvsr.evaluate.metrics import IDENTICAL, psnr
 from ppvsr.resize import resize
+from ppvsr.system.paddle import use_device
 from ppvsr.video.frames import Frame, Image
 from ppvsr.video.open import open_source
+from ppvsr.weights.networks import load_network
 
 DEMO = Path(__file__).resolve().parents[1] / "demo"
 VIDEOS = (".mp4", ".mkv", ".mov", ".webm", ".avi")
@@ -100,7 +100,7 @@ def main() -> None:
     args = parser.parse_args()
     (stage,) = choose_stages(args.variant, args.weights)
     use_device()
-    from ppvsr.runtime.backend import use_backend
+    from ppvsr.compile.backend import use_backend
 
     net: Any = load_network(stage.variant, stage.weights)  # type: ignore[arg-type]
     backend = use_backend(net, stage.variant.options, args.backend, threads=args.threads, say=print)

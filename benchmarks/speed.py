@@ -124,7 +124,7 @@ def work(name: str, size: str, frames: int, threads: int, backend: Any, folder: 
     began = time.perf_counter()
     import paddle
 
-    from ppvsr.runtime.backend import use_backend
+    from ppvsr.compile.backend import use_backend
 
     width, height = map(int, size.split("x"))
     net, options = make_network(name)
@@ -151,7 +151,7 @@ def make_network(name: str) -> tuple[Any, Any]:
     """Return a variant's network with random weights, the same ones every time, and its options."""
     import paddle
 
-    from ppvsr.assemble.network import create_model
+    from ppvsr.weights.networks import create_model
 
     variant = find_variant(name)
     paddle.seed(0)

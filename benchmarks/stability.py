@@ -37,14 +37,14 @@ import cv2
 import numpy as np
 
 from benchmarks.content import CONTENTS, Image, Recipe, change, draw, make, read, shrunk
-from ppvsr.assemble.network import load_network
-from ppvsr.assemble.stages import Cut, Stage, choose_stages
+from ppvsr.enhance.network import Cut, Stage, choose_stages
 from ppvsr.enhance.plan import Limits, Plan
-from ppvsr.framework import use_device
-from ppvsr.metrics import psnr
+from ppvsr.evaluate.metrics import psnr
 from ppvsr.resize import resize
+from ppvsr.system.files import written_whole
+from ppvsr.system.paddle import use_device
 from ppvsr.video.frames import Frame
-from ppvsr.whole import written_whole
+from ppvsr.weights.networks import load_network
 
 UNDER = 0.05  # dB under bicubic that count
 RATE = Fraction(25)
@@ -138,7 +138,7 @@ class Bench:
     """A network with a window, and what is watched while it runs."""
 
     def __init__(self, stage: Stage, window: int, overlap: int, *, streaming: bool, backend: Any, threads: int) -> None:
-        from ppvsr.runtime.backend import use_backend
+        from ppvsr.compile.backend import use_backend
 
         self.net: Any = load_network(stage.variant, stage.weights)  # type: ignore[arg-type]
         self.backend = use_backend(self.net, stage.variant.options, backend, threads=threads, say=print)
@@ -201,8 +201,7 @@ def watch(net: Any, record: Any) -> None:
 
 def backward_steps(count: int, window: int, overlap: int, streaming: bool) -> Iterator[int]:
     """Yield for every frame how many steps the backward branches have gone when they reach it; 0: they begin there."""
-    from ppvsr.enhance.stream import Streamed
-    from ppvsr.enhance.windowed import Windowed
+    from ppvsr.enhance.engine import Streamed, Windowed
 
     items: Any = ((Frame(np.empty(0, np.uint8), Fraction(i)), i) for i in range(count))
     way: Any = (Streamed if streaming else Windowed)(None, window, overlap)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ppvsr.whole import written_whole
+from ppvsr.system.files import written_whole
 
 SHOWN = 6  # contents that are named; the others are grey
 

@@ -24,8 +24,8 @@ VARIANT = "PPMSVSR"  # with the weights that ship
 def deform(size: str, groups: str, rounds: str) -> dict[str, float]:
     """Compare the deformable convolutions, see benchmarks/deform.py; the threads are those of OMP_NUM_THREADS."""
     from benchmarks.deform import jobs, seconds
-    from ppvsr.framework import use_device
     from ppvsr.ops import native
+    from ppvsr.system.paddle import use_device
 
     use_device("cpu")
     if reason := native.load():
@@ -42,7 +42,7 @@ def deform(size: str, groups: str, rounds: str) -> dict[str, float]:
 
 def peak(frames: str, width: str, height: str) -> dict[str, float]:
     """Enhance a film of so many frames and return the most memory that the process ever held, in bytes."""
-    from ppvsr.assemble.film import enhance_video
+    from ppvsr.enhance.video import enhance_video
 
     with tempfile.TemporaryDirectory(prefix="ppvsr-targets-") as folder:
         film = make_film(Path(folder) / "in.mp4", int(frames), int(width), int(height))
@@ -53,8 +53,8 @@ def peak(frames: str, width: str, height: str) -> dict[str, float]:
 
 def start(began: str) -> dict[str, float]:
     """Enhance a film and return how long after `began` (time.time) its first frame was in the network's first step."""
-    from ppvsr.assemble.film import enhance_video
-    from ppvsr.framework import use_device
+    from ppvsr.enhance.video import enhance_video
+    from ppvsr.system.paddle import use_device
 
     entered: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory(prefix="ppvsr-targets-") as folder:
@@ -84,8 +84,8 @@ def make_film(path: Path, frames: int, width: int, height: int) -> Path:
 
 def _watch_first_step(notice: Any) -> None:
     """Have `notice` called whenever the first step of a network begins."""
-    from ppvsr.runtime import backend
-    from ppvsr.runtime.steps import places
+    from ppvsr.compile import backend
+    from ppvsr.compile.steps import places
 
     own = backend.use_backend
 

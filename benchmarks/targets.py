@@ -33,7 +33,7 @@ import numpy as np
 
 from benchmarks.speed import REFERENCE, Worker
 from benchmarks.time_spent import measure
-from ppvsr.assemble.bench import about
+from ppvsr.bench import about
 
 ROOT = Path(__file__).parents[1]
 

@@ -98,8 +98,8 @@ def work(name: str, size: str, frames: int, threads: int) -> None:
     """Be the child: print marks between what oneDNN prints, and a report at the end."""
     import paddle
 
-    from ppvsr.runtime.backend import use_backend
-    from ppvsr.runtime.steps import places
+    from ppvsr.compile.backend import use_backend
+    from ppvsr.compile.steps import places
 
     net, options = make_network(name)
     width, height = map(int, size.split("x"))

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.scenes import RATE, enhanced, measure
-from ppvsr.assemble.stages import Cut, Engine, choose_stages, make_enhancer, plan_stage
-from ppvsr.framework import use_device
+from ppvsr.enhance.network import Cut, Engine, choose_stages, make_enhancer, plan_stage
 from ppvsr.resize import resize
+from ppvsr.system.paddle import use_device
 from ppvsr.video.frames import Frame, Image
 from ppvsr.video.images import to_depth
 from ppvsr.video.open import open_source
-from ppvsr.video.scene_list import SceneOptions
+from ppvsr.video.scenes import SceneOptions
 
 WHOLE = SceneOptions(detect=False)
 

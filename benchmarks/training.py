@@ -36,8 +36,8 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = str(args.threads)  # before Paddle reads it
     import paddle
 
-    from ppvsr.assemble.network import create_model
     from ppvsr.ops.deform import use_native
+    from ppvsr.weights.networks import create_model
 
     paddle.set_device("cpu")
     paddle.base.core.set_num_threads(args.threads)

@@ -12,7 +12,7 @@ import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
 
-from ppvsr.metrics import psnr
+from ppvsr.evaluate.metrics import psnr
 from ppvsr.resize import resize
 from ppvsr.video.open import describe, open_source
 

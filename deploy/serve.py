@@ -15,8 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from deploy.service.limits import Limits
 from ppvsr import __version__
-from ppvsr.cli.command import Parser, run_command
-from ppvsr.cli.values import memory, natural, positive
+from ppvsr.cli.common import Parser, memory, natural, positive, run_command
 from ppvsr.errors import PpvsrError, UsageError
 
 NAME = "ppvsr-serve"
@@ -52,7 +51,7 @@ def _run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise PpvsrError(f'the Python package {error.name!r} is missing: pip install "ppvsr[serve]"') from error
     from deploy.service.folder import working_folder
-    from ppvsr.assemble.stages import Engine, choose_stages
+    from ppvsr.enhance.network import Engine, choose_stages
 
     choose_stages(args.variant, args.weights)  # raises for names that do not exist
     Engine(args.backend, args.threads)

@@ -17,20 +17,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ppvsr.assemble.clip import enhance_frames
-    from ppvsr.assemble.film import enhance_video
-    from ppvsr.assemble.network import create_model
-    from ppvsr.weights.load import load_weights
+    from ppvsr.enhance.video import enhance_frames, enhance_video
+    from ppvsr.weights.networks import create_model, load_weights
     from ppvsr.weights.zoo import VARIANTS
 
 __all__ = ["VARIANTS", "__version__", "create_model", "enhance_frames", "enhance_video", "load_weights"]
 
 _HOMES = {
     "VARIANTS": "ppvsr.weights.zoo",
-    "create_model": "ppvsr.assemble.network",
-    "enhance_frames": "ppvsr.assemble.clip",
-    "enhance_video": "ppvsr.assemble.film",
-    "load_weights": "ppvsr.weights.load",
+    "create_model": "ppvsr.weights.networks",
+    "enhance_frames": "ppvsr.enhance.video",
+    "enhance_video": "ppvsr.enhance.video",
+    "load_weights": "ppvsr.weights.networks",
 }
 
 

@@ -18,15 +18,13 @@ from types import TracebackType
 from typing import Any
 
 from ppvsr import __version__
-from ppvsr.assemble.doctor_machine import processor_name
-from ppvsr.assemble.reporting import Reporter
-from ppvsr.child import command, environment
-from ppvsr.enhance.memory import format_size
 from ppvsr.errors import PpvsrError
-from ppvsr.runtime.processors import available_threads
-from ppvsr.whole import written_whole
+from ppvsr.system.files import written_whole
+from ppvsr.system.machine import available_threads, format_size, processor_name
+from ppvsr.system.process import command, environment
+from ppvsr.system.progress import Reporter
 
-WORKER = "ppvsr.assemble.bench_worker"
+WORKER = "ppvsr.bench_worker"
 REFERENCE = "dygraph"  # what ratios are to
 COLUMNS = (
     ("variant", "<16"),

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ppvsr.assemble.stages import Cut, Engine, Stage, choose_stages, make_enhancer, plan_stage
-from ppvsr.enhance.pipeline import Enhance
+from ppvsr.enhance.chunks import Enhance
+from ppvsr.enhance.network import Cut, Engine, Stage, choose_stages, make_enhancer, plan_stage
 from ppvsr.errors import PpvsrError
-from ppvsr.framework import use_device
+from ppvsr.system.paddle import use_device
 from ppvsr.video.frames import Frame
 from ppvsr.weights.zoo import find_variant
 
@@ -25,7 +25,7 @@ RANDOM = "random"
 
 
 def main(order: str) -> None:
-    """Carry out an order (the fields of `ppvsr.assemble.bench.Case`): answer every "run" on stdin by its seconds."""
+    """Carry out an order (the fields of `ppvsr.bench.Case`): answer every "run" on stdin by its seconds."""
     try:
         _work(**json.loads(order))
     except PpvsrError as error:
@@ -82,8 +82,8 @@ def _random(variant: str, folder: Path) -> Path:
     """Write random weights for a variant, the same ones every time, and return the file."""
     import paddle
 
-    from ppvsr.assemble.network import create_model
-    from ppvsr.weights.save import save
+    from ppvsr.weights.files import save
+    from ppvsr.weights.networks import create_model
 
     paddle.seed(0)
     row = find_variant(variant)

@@ -24,6 +24,7 @@ def test_frames_in_frames_out():
         assert np.array_equal(big, resize(image, 128, 192))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_the_network_is_better_than_nothing(dtype):
     """On a smooth clip the bundled network must come close to the truth, in windows and in both depths."""

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ppvsr.assemble.experiment import read_experiment
-from ppvsr.config.tree import load
+from ppvsr.config.yaml import load
 from ppvsr.errors import ConfigError
+from ppvsr.train.experiment import read_experiment
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "tests/config/data/pp_msvsr_document.yaml"

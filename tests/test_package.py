@@ -6,6 +6,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 SCRIPT = """
@@ -19,6 +21,7 @@ print([image.shape for image in ppvsr.enhance_frames(frames, backend="dygraph")]
 """
 
 
+@pytest.mark.slow
 def test_the_wheel_upscales_two_frames_from_another_folder(tmp_path):
     source = tmp_path / "source"
     shutil.copytree(ROOT / "ppvsr", source / "ppvsr", ignore=shutil.ignore_patterns("__pycache__"))

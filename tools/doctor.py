@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ppvsr.cli.doctor import main
+from ppvsr.cli.machine import doctor_main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(doctor_main())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ppvsr.cli.grow import main
+from ppvsr.cli.weights import grow_main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(grow_main())

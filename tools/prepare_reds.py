@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ppvsr.cli.prepare_reds import main
+from ppvsr.cli.data import reds_main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(reds_main())

@@ -21,7 +21,7 @@ from typing import TextIO
 
 from deploy.service.limits import Limits
 from deploy.service.messages import Failed, Finished, Order, Progress, Ready, Report
-from ppvsr.assemble.film import enhance_video
+from ppvsr.enhance.video import enhance_video
 from ppvsr.errors import PpvsrError
 from ppvsr.video.frames import VideoInfo
 from ppvsr.video.open import probe

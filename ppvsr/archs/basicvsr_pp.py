@@ -7,13 +7,10 @@ import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle import Tensor
 
-from ppvsr.archs.blocks import SLOPE, ResidualTrunk, conv3x3
-from ppvsr.archs.checks import check_multiple
-from ppvsr.archs.recurrent import RecurrentNet
-from ppvsr.archs.streaming import Clip, Flows, Pending, Streaming, Tensors
+from ppvsr.archs.blocks import SLOPE, ResidualTrunk, check_multiple, conv3x3
+from ppvsr.archs.recurrent import Clip, Flows, Pending, RecurrentNet, Streaming, Tensors
 from ppvsr.ops.deform import SecondOrderAlignment
-from ppvsr.ops.resample import upsample
-from ppvsr.ops.warp import flow_warp
+from ppvsr.ops.layers import flow_warp, upsample
 
 BRANCHES = ("backward_1", "forward_1", "backward_2", "forward_2")
 GROUPS = 16

@@ -11,14 +11,11 @@ import paddle
 import paddle.nn as nn
 from paddle import Tensor
 
-from ppvsr.archs.blocks import SLOPE, ResidualTrunk, conv3x3
-from ppvsr.archs.checks import check_groups
-from ppvsr.archs.growth import grow
+from ppvsr.archs.blocks import SLOPE, ResidualTrunk, check_groups, conv3x3
+from ppvsr.archs.recurrent import Clip, State, Streaming, Tensors
 from ppvsr.archs.spynet import SPyNet
-from ppvsr.archs.streaming import Clip, State, Streaming, Tensors
-from ppvsr.ops.conv import convolve, run_chain
 from ppvsr.ops.deform import FlowGuidedAlignment, RefiningAlignment
-from ppvsr.ops.resample import PixelShufflePack, conv_shuffled, upsample
+from ppvsr.ops.layers import PixelShufflePack, conv_shuffled, convolve, run_chain, upsample
 
 BRANCHES = ("stage2_backward", "stage2_forward", "stage3_backward", "stage3_forward")
 
@@ -129,10 +126,6 @@ class MSVSR(Streaming):
         Raises ValueError if `lq` is no such clip or has a side under 64.
         """
         return self._whole(lq)
-
-    def grow_from(self, small: MSVSR) -> None:
-        """Take over what a smaller network has learned, see `ppvsr.archs.growth`. Raises ValueError if it cannot."""
-        grow(small, self)
 
     def local_align(self, neighbour: Tensor, cur: Tensor, flow: Tensor) -> Tensor:
         """Bring the features of a neighbour onto the current frame, given the flow from the current frame to it."""

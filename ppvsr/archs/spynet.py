@@ -11,10 +11,8 @@ import paddle.nn.functional as F
 from paddle import Tensor
 
 from ppvsr.archs.blocks import SLOPE
-from ppvsr.ops.conv import convolve
 from ppvsr.ops.init import draw_pair_detectors
-from ppvsr.ops.resample import double, resize
-from ppvsr.ops.warp import flow_warp
+from ppvsr.ops.layers import convolve, double, flow_warp, resize
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

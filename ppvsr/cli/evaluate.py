@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ppvsr import __version__
-from ppvsr.cli.command import Parser, run_command
-from ppvsr.cli.progress import Console
-from ppvsr.cli.values import memory, natural, positive
+from ppvsr.cli.common import Console, Parser, memory, natural, positive, run_command
 from ppvsr.errors import UsageError
 from ppvsr.weights.zoo import VARIANTS, find_variant
 
@@ -47,8 +45,8 @@ def _run(args: argparse.Namespace) -> int:
         raise UsageError("--save-img needs --output, the folder to save the pictures in")
     if args.variant:
         find_variant(args.variant)
-    from ppvsr.assemble.scores import Measurement, Run, score_films, score_results, score_variant  # late: see above
-    from ppvsr.assemble.stages import Engine
+    from ppvsr.enhance.network import Engine
+    from ppvsr.evaluate.score import Measurement, Run, score_films, score_results, score_variant  # late: see above
 
     what = Measurement(args.crop_border, args.y, args.flicker, args.frames, args.output, args.save_img)
     with Console() as console:

@@ -6,9 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from ppvsr import __version__
-from ppvsr.cli.command import Parser, run_command
-from ppvsr.cli.progress import Console
-from ppvsr.cli.values import natural, positive
+from ppvsr.cli.common import Console, Parser, natural, positive, run_command
 from ppvsr.errors import UsageError
 
 NAME = "ppvsr-train"
@@ -35,10 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from ppvsr.assemble.experiment import read_experiment  # late, so that --help and wrong flags are answered at once
-    from ppvsr.assemble.inspection import check, evaluate_only, pack
-    from ppvsr.assemble.start import AUTO, Request
-    from ppvsr.assemble.training import train
+    from ppvsr.train.experiment import read_experiment  # late, so that --help and wrong flags are answered at once
+    from ppvsr.train.run import check, evaluate_only, pack, train
+    from ppvsr.train.setup import AUTO, Request
 
     if args.resume not in (None, AUTO) and args.load:
         raise UsageError("--resume FILE and --load exclude each other: --resume goes on, --load starts from weights")

@@ -1,15 +1,19 @@
-"""YAML text into plain values and back. Files come from outside: size, nesting and repetition are limited."""
+"""A config file as one plain tree: YAML text within limits, `-o` overrides, and what the file inherits."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ppvsr.config.build import closest
+from ppvsr.config.paddlegan import RENAMED, rename, rename_inside, simplify
 from ppvsr.errors import ConfigError
+
+# ---- YAML text into plain values and back. Files come from outside: size, nesting and repetition are limited.
 
 MOST_BYTES = 1_000_000
 MOST_VALUES = 100_000  # in a file, every repetition of an `&anchor` counted again
@@ -147,3 +151,123 @@ def _wrong_keys(mapping: yaml.MappingNode, where: str) -> list[str]:
 
 def _at(where: str, mark: Any) -> str:
     return f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where
+
+
+# ---- `-o a.b.0.c=value`: changes to a config from the command line.
+
+
+def override(tree: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Return the tree with `a.b.0.c=value` assignments applied in turn; the given tree stays as it is.
+
+    The value is read as YAML (`1e-4`, `[1, 2]`, `{name: Adam}`; nothing after `=` means null). The mappings and lists
+    on the way must exist. The last key may be new in a mapping, since most options need not be in a file: whether there
+    is such an option is found out by the check of the whole config, as for every key of the file.
+    Raises ConfigError with all wrong assignments, one a line.
+    """
+    changed: Any = dict(tree)
+    problems = []
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        keys = [RENAMED.get(key, key) for key in path.strip().split(".")]
+        try:
+            if not equals or not all(keys):
+                raise ConfigError(f"-o {assignment}: expected key=value, such as -o model.generator.mid_channels=64")
+            changed = _put(changed, keys, rename_inside(parse(text, f"-o {path}")), f"-o {path.strip()}")
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return dict(changed)
+
+
+def _put(tree: Any, keys: Sequence[str], value: Any, where: str) -> Any:
+    if not keys:
+        return value
+    key, rest = keys[0], keys[1:]
+    if isinstance(tree, list):
+        if not (key.isdecimal() and int(key) < len(tree)):
+            raise ConfigError(f"{where}: {key!r} is no place in this list; it has {_places(tree)}")
+        return [_put(each, rest, value, where) if i == int(key) else each for i, each in enumerate(tree)]
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{where}: there is nothing inside {tree!r}, so no {key!r}")
+    if key not in tree and rest:
+        raise ConfigError(f"{where}: there is no {key!r} here{_advice(key, rest, tree)}")
+    return {**tree, key: _put(tree.get(key), rest, value, where)}
+
+
+def _places(items: list[Any]) -> str:
+    return f"0 to {len(items) - 1}" if items else "none"
+
+
+def _advice(key: str, rest: Sequence[str], known: Mapping[str, Any]) -> str:
+    close = closest(key, known)
+    if close:
+        return f"; did you mean {close!r}?"
+    new = "{" + f"{rest[-1]}: ..." + "}"
+    return f" (known: {', '.join(known) or 'none'}); a new mapping comes as a whole, {key}='{new}'"
+
+
+# ---- A config file, with what it inherits and what the command line changes, as one plain tree.
+
+BASE = "_base_"
+Tree = dict[str, Any]
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Tree:
+    """Read a YAML config as plain dicts and lists, PaddleGAN's spellings renamed.
+
+    `_base_: other.yaml` at its top, or a list of such names relative to the file, is what the file changes: mappings
+    merge at every depth, everything else is replaced, and a mapping whose `name` differs from the base's replaces it
+    whole. Of several bases the later ones win. `overrides`: see `ppvsr.config.yaml.override`.
+    Raises ConfigError for files that are missing, unreadable, no mappings, or their own base, and for wrong overrides.
+    """
+    return simplify(override(_inherit(Path(path), (), {}), overrides))
+
+
+def merge(base: Any, change: Any) -> Any:
+    """Return `base` with `change` on top; neither is altered."""
+    if not isinstance(base, Mapping) or not isinstance(change, Mapping):
+        return change
+    if "name" in base and "name" in change and base["name"] != change["name"]:
+        return change  # another class: the options of the first mean nothing to it
+    return {**base, **{key: merge(base[key], value) if key in base else value for key, value in change.items()}}
+
+
+def _inherit(path: Path, below: tuple[Path, ...], known: dict[Path, Tree]) -> Tree:
+    """Return the tree of a file on top of its bases.
+
+    below: the files that lead here.  known: finished trees, so that none is read twice.
+    """
+    place = path.resolve()
+    if place in below:
+        names = [each.name for each in (*below[below.index(place) :], place)]
+        raise ConfigError(f"{below[-1]}: {BASE}: a file cannot be its own base: {' -> '.join(names)}")
+    if place not in known:
+        tree: Tree = {}
+        own = _mapping(path, below)
+        for name in _bases(own, path):
+            tree = merge(tree, _inherit(path.parent / name, (*below, place), known))
+        known[place] = merge(tree, {key: value for key, value in own.items() if key != BASE})
+    return known[place]
+
+
+def _mapping(path: Path, below: tuple[Path, ...]) -> Tree:
+    if not path.is_file():
+        prefix = f"{below[-1]}: {BASE}: " if below else ""
+        near = closest(path.name, [each.name for each in path.parent.glob("*.y*ml")]) if path.parent.is_dir() else None
+        raise ConfigError(f"{prefix}there is no file {path}" + (f"; did you mean {near!r}?" if near else ""))
+    tree = read(path)
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected a mapping such as `model: ...` at the top, got {type(tree).__name__}")
+    try:
+        return rename(tree)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _bases(tree: Tree, path: Path) -> list[str]:
+    names = tree.get(BASE, [])
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise ConfigError(f"{path}: {BASE}: expected the name of a file, or a list of them, got {names!r}")
+    return names

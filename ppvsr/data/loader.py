@@ -17,7 +17,7 @@ import numpy as np
 import paddle
 from paddle.base.multiprocess_utils import _cleanup_mmap
 
-from ppvsr.data.frames import Dataset
+from ppvsr.data.clips import Dataset
 from ppvsr.data.spans import Span, Spans
 from ppvsr.errors import ConfigError, DataError, PpvsrError
 

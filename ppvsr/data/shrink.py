@@ -15,10 +15,10 @@ from pathlib import Path
 
 import cv2
 
-from ppvsr.data.pictures import read_picture, write_picture
+from ppvsr.data.clips import read_picture, write_picture
 from ppvsr.errors import DataError, PpvsrError
 from ppvsr.resize import resize
-from ppvsr.whole import PART
+from ppvsr.system.files import PART
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The streaming engine: films in, larger films out, in bounded memory."""
+"""Videos in, larger videos out, in bounded memory."""

@@ -1,24 +1,21 @@
-"""Networks, and what stands in for one, as functions from a low-resolution clip to its enlarged frames."""
+"""Networks as functions from a low-resolution clip to its enlarged frames."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ppvsr.assemble.stages import PLAIN, Cut, Engine, Stage, choose_stages, make_enhancer, plan_stage
-from ppvsr.data.frames import Frames
-from ppvsr.enhance.pipeline import Enhance
-from ppvsr.enhance.plan import Limits, Plan, check_window
-from ppvsr.framework import use_device
-from ppvsr.train.evaluate import Runner
+from ppvsr.data.clips import Frames
+from ppvsr.evaluate.evaluate import Runner
 from ppvsr.video.frames import Frame
+
+if TYPE_CHECKING:
+    from ppvsr.enhance.chunks import Enhance
 
 Picture = NDArray[np.uint8]
 
@@ -36,6 +33,8 @@ def network_runner(net: Any, *, window: int | None = None, overlap: int = 0) -> 
     on either side; None is the whole clip in one forward pass. Raises UsageError for windows that cannot be.
     """
     if window is not None:
+        from ppvsr.enhance.plan import check_window  # late: training may do without
+
         check_window(window, overlap, "--window")
     return lambda frames: _run(net, net, frames, window, overlap)
 
@@ -64,85 +63,11 @@ def flow_runner(net: Any) -> Runner:
     return run
 
 
-def variant_runner(
-    name: str,
-    weights: str | Path | None = None,
-    *,
-    window: int | None = None,
-    overlap: int | None = None,
-    whole: bool = False,
-    memory: int | None = None,
-    device: str | None = None,
-    engine: Engine = PLAIN,
-    say: Callable[[str], Any] = lambda line: None,
-) -> VariantRunner:
-    """Return a runner of a variant with its weights; names and windows are looked up and checked at once.
-
-    window, overlap: by default the variant's own.  whole: one window as long as the clip.  memory: bytes that may be
-    used; frames that need more are cut into tiles.  engine: what runs the network, Paddle's own operators unless told
-    otherwise.  say: hears which device and plan are used.
-    Raises UsageError and, without a usable Paddle, PpvsrError; WeightsError when it runs.
-    """
-    if window is not None and overlap is not None:
-        check_window(window, overlap, "--window")
-    cut = Cut(window, overlap, memory)
-    (stage,) = choose_stages(name, weights, cut)
-    return VariantRunner(stage, cut, whole=whole, device=device, engine=engine, say=say)
-
-
-class VariantRunner:
-    """A variant as a runner; the weights are loaded at the first clip and kept."""
-
-    def __init__(
-        self,
-        stage: Stage,
-        cut: Cut | None = None,
-        *,
-        whole: bool = False,
-        device: str | None = None,
-        engine: Engine = PLAIN,
-        say: Callable[[str], Any] = lambda line: None,
-    ) -> None:
-        self.stage = stage
-        self._cut = cut or Cut()
-        self._whole = whole
-        self._device = device
-        self._engine = engine
-        self._say = say
-        self._ready: Callable[[Plan], Enhance] | None = None
-        self._plans: dict[tuple[int, int, Cut], Plan] = {}
-
-    def __call__(self, frames: Frames) -> Iterator[Picture]:
-        """Yield the enlarged frames of a clip."""
-        _, height, width, _ = frames.shape
-        cut = replace(self._cut, num_frames=len(frames), overlap=0) if self._whole else self._cut
-        return _enlarge(self._enhancer(height, width, cut), frames)
-
-    def _enhancer(self, height: int, width: int, cut: Cut) -> Enhance:
-        if self._ready is None and self.stage.variant.arch:
-            self._say(f"device: {use_device(self._device)}")
-        if (height, width, cut) not in self._plans:
-            plan, net = plan_stage(self.stage, height, width, cut, encoded=False)
-            self._say(f"plan: {plan}")
-            self._plans[height, width, cut] = plan
-            self._ready = self._ready or self._prepare(plan, net)
-        assert self._ready is not None
-        return self._ready(self._plans[height, width, cut])
-
-    def _prepare(self, plan: Plan, net: Any) -> Callable[[Plan], Enhance]:
-        """Load the weights; return what makes an enhancer with them for any plan."""
-        first = make_enhancer(self.stage, plan, net, self._engine, self._say)
-        if net is None:
-            return lambda _: first
-        from ppvsr.enhance.engine import Enhancer  # needs Paddle
-
-        return lambda plan: Enhancer(net, plan)
-
-
 def _run(
     net: Any, forward: Callable[[Any], Any], frames: Frames, window: int | None, overlap: int
 ) -> Iterator[Picture]:
     from ppvsr.enhance.engine import Enhancer  # needs Paddle
+    from ppvsr.enhance.plan import Limits, Plan
 
     count, height, width, _ = frames.shape
     limits = Limits(net.min_size, net.size_multiple, net.scale)

@@ -1,15 +1,27 @@
-"""Exported programs, ready to run: arrays by name in, arrays by name out."""
+"""Run exported programs, and compare them with what dygraph computed, in a process of its own, which may crash.
+
+    python -m ppvsr.export.engines FOLDER
+
+FOLDER holds ORDER, {"mode": ..., "threads": ..., "programs": {name: [file of a case, ...], ...}}, the programs, and the
+cases (.npz: `in.<input>`, `out.<output>`); it gets VERDICT, the largest difference of each program.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ppvsr.compile.worker import difference
 from ppvsr.errors import PpvsrError
+
+# ---- Exported programs, ready to run: arrays by name in, arrays by name out.
 
 Arrays = Mapping[str, NDArray[Any]]
 Engine = Callable[[Arrays], dict[str, NDArray[Any]]]
@@ -21,12 +33,12 @@ def paddle_engine(path: Path, *, onednn: bool, threads: int) -> Engine:
 
     Inputs must have the names of the program; float32.
     """
-    from ppvsr.framework import import_paddle
+    from ppvsr.system.paddle import import_paddle
 
     import_paddle()
     from paddle import inference
 
-    from ppvsr.runtime.predictor import HARMFUL_PASSES
+    from ppvsr.compile.steps import HARMFUL_PASSES
 
     config = inference.Config(*(f"{path}{ending}" for ending in PADDLE_ENDINGS))
     config.disable_gpu()
@@ -78,3 +90,41 @@ def import_onnxruntime() -> Any:
     except ModuleNotFoundError as error:
         raise PpvsrError("ONNX Runtime is not installed: pip install onnxruntime") from error
     return onnxruntime
+
+
+# ---- Compare exported programs with what dygraph computed: what runs in a process of its own, which may crash.
+
+ORDER, VERDICT = "proof.json", "verdict.json"
+ENGINES: dict[str, Callable[..., Engine]] = {
+    "plain": partial(paddle_engine, onednn=False),
+    "onednn": partial(paddle_engine, onednn=True),
+    "onnxruntime": onnx_engine,
+}
+TOLERANCES = {"plain": 1e-5, "onednn": 2e-4, "onnxruntime": 1e-4}
+MODES = {"paddle": ("plain", "onednn"), "onnx": ("onnxruntime",)}
+
+
+def main(folder: Path) -> None:
+    """Carry out the order in `folder`."""
+    order = json.loads((folder / ORDER).read_text(encoding="utf-8"))
+    verdict: dict[str, float] = {}
+    for name, cases in order["programs"].items():
+        sys.stderr.write(f"{name}\n")  # the last one is named when this process ends early
+        run = ENGINES[order["mode"]](folder / name, threads=order["threads"])
+        verdict[name] = float(np.max([compare(run, folder / case) for case in cases]))
+    (folder / VERDICT).write_text(json.dumps(verdict), encoding="utf-8")
+
+
+def compare(run: Engine, case: Path) -> float:
+    """Return the largest difference of a program's answers from those of a case; nan where it has no number."""
+    with np.load(case) as arrays:
+        given: dict[str, dict[str, Any]] = {"in": {}, "out": {}}
+        for name in arrays.files:
+            side, _, key = name.partition(".")
+            given[side][key] = arrays[name]
+    answers = run(given["in"])
+    return difference([answers[name] for name in given["out"]], list(given["out"].values()))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

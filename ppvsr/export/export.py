@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ppvsr.assemble.experiment import FOR_EXPORT, Experiment, read_experiment
-from ppvsr.assemble.network import find_weights, load_network
 from ppvsr.config.build import Call
 from ppvsr.errors import UsageError
-from ppvsr.export.about import Origin, check_format
-from ppvsr.export.shape import EXAMPLE, ClipShape
-from ppvsr.export.target import Target
-from ppvsr.framework import use_device
-from ppvsr.weights.fetch import fetch
-from ppvsr.weights.load import load_weights
+from ppvsr.export.files import EXAMPLE, ClipShape, Origin, Target, check_format
+from ppvsr.system.paddle import use_device
+from ppvsr.train.experiment import FOR_EXPORT, Experiment, read_experiment
+from ppvsr.weights.download import fetch
+from ppvsr.weights.networks import find_weights, load_network, load_weights
 from ppvsr.weights.zoo import Weights, find_variant
 
 if TYPE_CHECKING:
@@ -107,7 +104,7 @@ def export_variant(name: str, weights: str | None, request: ExportRequest, say: 
 
 def _write(net: Layer, target: Target, origin: Origin, request: ExportRequest, say: Callable[[str], Any]) -> Path:
     from ppvsr.export.write import Options, write_clip, write_steps  # they import Paddle
-    from ppvsr.runtime.backend import available_threads
+    from ppvsr.system.machine import available_threads
 
     options = Options(request.auxiliary, request.portable, available_threads())
     if request.steps:

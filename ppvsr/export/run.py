@@ -11,22 +11,20 @@ from functools import partial
 from pathlib import Path
 
 from ppvsr import __version__
-from ppvsr.assemble.experiment import read_experiment
-from ppvsr.assemble.exported import ExportedNetwork
-from ppvsr.assemble.reporting import Reporter
-from ppvsr.enhance.memory import format_size
+from ppvsr.enhance.chunks import LARGE, SMALL, Outbox, in_pieces, prefetch
 from ppvsr.enhance.plan import Limits, Plan
-from ppvsr.enhance.production import LARGE, SMALL, in_pieces
-from ppvsr.enhance.threads import Outbox, prefetch
-from ppvsr.train.evaluate import Scores
-from ppvsr.train.results import table, write_csv, write_json
-from ppvsr.train.usage import device_peak, resident_peak
-from ppvsr.video.containers import choose_container
+from ppvsr.evaluate.evaluate import Scores, table, write_csv, write_json
+from ppvsr.export.exported import ExportedNetwork
+from ppvsr.system.machine import device_peak, format_size, resident_peak
+from ppvsr.system.progress import Reporter
+from ppvsr.train.experiment import read_experiment
 from ppvsr.video.encoder import MUXERS, Encoding, check_encoder
 from ppvsr.video.frames import VideoInfo
-from ppvsr.video.names import check_target, target_path
-from ppvsr.video.open import open_sink, open_source
-from ppvsr.video.scene_list import SceneOptions, marked
+from ppvsr.video.muxer import choose_container
+from ppvsr.video.open import open_source
+from ppvsr.video.output import open_sink
+from ppvsr.video.scenes import SceneOptions, marked
+from ppvsr.video.workdir import check_target, target_path
 
 RESULTS = ("results.json", "results.csv")
 
@@ -48,8 +46,8 @@ def infer_clips(
     Raises UsageError, ConfigError, DataError.
     """
     experiment = read_experiment(config, overrides, training=False)
-    from ppvsr.assemble.validation import Validation  # late: it needs Paddle
-    from ppvsr.train.ranks import Ranks
+    from ppvsr.system.ranks import Ranks
+    from ppvsr.train.run import Validation  # late: it needs Paddle
 
     validation = Validation.of(experiment, Ranks(), reporter.say)
     frames, context = model.window(window, overlap)

@@ -17,8 +17,7 @@ from paddle.vision.ops import DeformConv2D as PaddleDeformConv2D
 from paddle.vision.ops import deform_conv2d
 
 from ppvsr.ops import lowering, native
-from ppvsr.ops.conv import run_chain
-from ppvsr.ops.warp import flow_warp
+from ppvsr.ops.layers import flow_warp, run_chain
 
 TAPS = 9  # of a 3x3 kernel
 MAX_RESIDUE = 10.0  # pixels that an offset may differ from what it starts from

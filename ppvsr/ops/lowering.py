@@ -18,7 +18,8 @@ import paddle.nn as nn
 import paddle.nn.functional as F
 from paddle import Tensor
 
-from ppvsr.ops import layouts, native
+from ppvsr.ops import native
+from ppvsr.ops import native as layouts
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def convolves(conv: nn.Conv2D) -> bool:
 
 
 def convolve(conv: nn.Conv2D, xs: Sequence[Tensor], slope: float, plus: Tensor | None, *, shuffled: bool) -> Tensor:
-    """Do what `ppvsr.ops.conv.convolve` does by ppvsr's own operator."""
+    """Do what `ppvsr.ops.layers.convolve` does by ppvsr's own operator."""
     if not hasattr(conv, "transformed"):  # in the first call, which is outside of a program
         conv.transformed = native.transform_weight(conv.weight)
     return native.conv3x3(xs, conv.transformed, conv.bias, slope=slope, plus=plus, shuffled=shuffled)

@@ -1,14 +1,19 @@
-"""Modules of ours as processes of their own, which may crash; they find the modules that this process found."""
+"""Modules of ours as processes of their own, which may crash, and how those ended."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from ppvsr.errors import PpvsrError
+
+# ---- Modules of ours as processes of their own, which may crash; they find the modules that this process found.
 
 # `python -m`, but it does not look for modules where it starts. (`python -P` does that, from Python 3.11 on.)
 CODE = """
@@ -19,7 +24,7 @@ del sys.argv[0]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 LOG = "log.txt"
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHORTAGES = ("MemoryError", "bad_alloc", "ResourceExhausted", "No space left", "Cannot allocate memory")
 
 
@@ -87,3 +92,31 @@ def run(words: Sequence[str], folder: Path, *, patience: float) -> Ending:
         except subprocess.TimeoutExpired:
             code = None
     return Ending(code, (folder / LOG).read_text(encoding="utf-8", errors="replace"))
+
+
+# ---- A module of this room, run by a process of its own: Paddle's and paddle2onnx's crashes stay there.
+
+PATIENCE = 7200  # seconds after which a child hangs; a long clip at full width takes minutes on a slow machine
+TRACE = ("C++ Traceback", "Error Message Summary", "---", "0 ", "1 ", "[TimeInfo", "[SignalInfo", "[Hint")
+
+
+def run_child(module: str, folder: Path, doing: str) -> None:
+    """Run `python -m module folder`. Raises PpvsrError, which says what failed while `doing`, in one line."""
+    ending = run(command(module, str(folder.absolute())), folder, patience=PATIENCE)
+    if ending.code is None:
+        raise PpvsrError(f"{doing}: took more than {PATIENCE} s; nothing was written")
+    if ending.code:
+        message = last_words(ending.log)
+        if ending.signal:
+            message = f"the process ended by {ending.signal}: {message}"
+        raise PpvsrError(f"{doing}: {message}; nothing was written")
+
+
+def last_words(output: str) -> str:
+    """Return the line of a process's output that says why it ended: of an error, or the last one."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    lines = [line.strip() for line in plain.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(TRACE)]
+    raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Fail)\b.*: ", line)]
+    logged = [line for line in lines if "[ERROR]" in line]
+    return (logged[:1] or raised[-1:] or lines[-1:] or ["no message"])[0]

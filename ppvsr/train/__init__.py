@@ -1,1 +1,1 @@
-"""Training and evaluation: tasks, steps, the loop, checkpoints, scores."""
+"""Training: a config, its network and data, the loop, checkpoints."""

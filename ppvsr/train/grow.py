@@ -1,20 +1,28 @@
-"""A larger PP-MSVSR that begins where a smaller one ended, wider and deeper, with the same answers (arXiv 1511.05641).
-
-Features of the small network stand among those of the large one, which read only each other; the new ones start at
-random and nobody reads them yet. New residual blocks add nothing yet. From there on, everything learns.
-"""
+"""A larger PP-MSVSR that begins where a smaller one ended, with the same answers (Net2Net, arXiv 1511.05641)."""
 
 from __future__ import annotations
 
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ppvsr.errors import UsageError
 from ppvsr.ops.deform import TAPS
+from ppvsr.system.paddle import import_paddle
+from ppvsr.weights.files import save
+from ppvsr.weights.networks import create_model, find_weights, load_network
+from ppvsr.weights.zoo import Variant, find_variant
 
 if TYPE_CHECKING:
     from ppvsr.archs.msvsr import MSVSR
+
+
+# ---- A larger PP-MSVSR that begins where a smaller one ended, wider and deeper, with the same answers (arXiv
+# 1511.05641).
+# Features of the small network stand among those of the large one, which read only each other; the new ones start at
+# random and nobody reads them yet. New residual blocks add nothing yet. From there on, everything learns.
 
 NEW = -1  # where the small network has no such channel
 PICTURE = 3  # channels
@@ -110,3 +118,38 @@ def _planted(was: np.ndarray, weight: np.ndarray, rows: np.ndarray, columns: np.
     kept = columns >= 0
     to[np.ix_(old, kept)] = was[np.ix_(rows[old], columns[kept])]
     return to
+
+
+# ---- The weights of a small PP-MSVSR as the start of a larger one.
+
+ARCH = "MSVSR"  # the architecture that can grow
+
+
+def grow_weights(
+    source: str, target: str | Path, small: str, large: str, *, seed: int = 0, overwrite: bool = False
+) -> None:
+    """Write the weights of a network `large` that computes what `small` computes with the weights `source`.
+
+    source: a file, or the name of a row such as `bi`.  small, large: variants of PP-MSVSR.  seed: of what is new.
+    Raises UsageError when the one cannot become the other, WeightsError for a bad file; then nothing is written.
+    """
+    paddle = import_paddle()
+    from ppvsr.ops.init import reset_weights
+
+    variants = [_variant(name) for name in (small, large)]
+    grown = load_network(variants[0], find_weights(variants[0], source))
+    paddle.seed(seed)
+    net = create_model(ARCH, **variants[1].options)
+    reset_weights(net)
+    try:
+        grow(grown, net)
+    except ValueError as error:
+        raise UsageError(f"{small} cannot become {large}: {error}") from error
+    save({name: tensor.numpy() for name, tensor in net.state_dict().items()}, target, overwrite=overwrite)
+
+
+def _variant(name: str) -> Variant:
+    variant = find_variant(name)
+    if variant.arch != ARCH:
+        raise UsageError(f"{name} is no PP-MSVSR; only that can grow")
+    return variant

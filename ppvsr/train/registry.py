@@ -5,38 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from paddle.nn import Layer
-
-from ppvsr.archs.basicvsr import BasicVSR
-from ppvsr.archs.basicvsr_pp import BasicVSRPlusPlus
-from ppvsr.archs.edvr import EDVRNet
-from ppvsr.archs.iconvsr import IconVSR
-from ppvsr.archs.msvsr import MSVSR
-from ppvsr.archs.spynet import SPyNet
-from ppvsr.data import degrade, steps, transforms
-from ppvsr.data.flows import KnownFlowDataset
+from ppvsr.archs.registry import ARCHS
+from ppvsr.data import degrade, pipeline
+from ppvsr.data.clips import MixedDataset, RepeatDataset
 from ppvsr.data.folders import VSRFolderDataset, VSRREDSMultipleGTDataset, VSRVimeo90KDataset
-from ppvsr.data.mixed import MixedDataset
-from ppvsr.data.photos import MovingPhotosDataset
-from ppvsr.data.repeat import RepeatDataset
+from ppvsr.data.photos import KnownFlowDataset, MovingPhotosDataset
 from ppvsr.data.videos import VideoFolderDataset
-from ppvsr.losses import CharbonnierLoss, L1Loss, MSELoss, RootMeanSquareLoss
-from ppvsr.metrics import PSNR, SSIM, EndPointError
-from ppvsr.schedules import CosineAnnealingRestartLR, LinearDecay, MultiStepDecay
-from ppvsr.train.flow import flow_model
-from ppvsr.train.optimizers import adam, adamw, momentum, rmsprop, sgd
-from ppvsr.train.task import basic_vsr, multi_stage_vsr
+from ppvsr.evaluate.metrics import PSNR, SSIM, EndPointError
+from ppvsr.train.losses import CharbonnierLoss, L1Loss, MSELoss, RootMeanSquareLoss
+from ppvsr.train.optimizers import (
+    CosineAnnealingRestartLR,
+    LinearDecay,
+    MultiStepDecay,
+    adam,
+    adamw,
+    momentum,
+    rmsprop,
+    sgd,
+)
+from ppvsr.train.task import basic_vsr, flow_model, multi_stage_vsr
 
 Table = dict[str, Callable[..., Any]]
-
-ARCHS: dict[str, type[Layer]] = {
-    "MSVSR": MSVSR,
-    "BasicVSRNet": BasicVSR,
-    "IconVSR": IconVSR,
-    "BasicVSRPlusPlus": BasicVSRPlusPlus,
-    "EDVRNet": EDVRNet,
-    "SPyNet": SPyNet,
-}
 TASKS: Table = {"MultiStageVSRModel": multi_stage_vsr, "BasicVSRModel": basic_vsr, "FlowModel": flow_model}
 LOSSES: Table = {each.__name__: each for each in (CharbonnierLoss, L1Loss, MSELoss, RootMeanSquareLoss)}
 METRICS: Table = {"PSNR": PSNR, "SSIM": SSIM, "EndPointError": EndPointError}
@@ -57,18 +46,18 @@ DATASETS: Table = {
     "MixedDataset": MixedDataset,
 }
 STEPS: Table = {
-    each.__name__: each for each in (steps.GetNeighboringFramesIdx, steps.ReadImageSequence, steps.Transforms)
+    each.__name__: each for each in (pipeline.GetNeighboringFramesIdx, pipeline.ReadImageSequence, pipeline.Transforms)
 }
 TRANSFORMS: Table = {
     each.__name__: each
     for each in (
-        transforms.SRPairedRandomCrop,
-        transforms.PairedRandomHorizontalFlip,
-        transforms.PairedRandomVerticalFlip,
-        transforms.PairedRandomTransposeHW,
-        transforms.TransposeSequence,
-        transforms.MirrorVideoSequence,
-        transforms.NormalizeSequence,
+        pipeline.SRPairedRandomCrop,
+        pipeline.PairedRandomHorizontalFlip,
+        pipeline.PairedRandomVerticalFlip,
+        pipeline.PairedRandomTransposeHW,
+        pipeline.TransposeSequence,
+        pipeline.MirrorVideoSequence,
+        pipeline.NormalizeSequence,
     )
 }
 DEGRADATIONS: Table = {

@@ -11,9 +11,9 @@ from typing import Any
 
 from ppvsr.errors import WeightsError
 from ppvsr.train.checkpoint import State, rotate, write_checkpoint, write_weights
-from ppvsr.train.journal import Journal
-from ppvsr.train.options import SnapshotOptions
-from ppvsr.train.stepper import Stepper
+from ppvsr.train.experiment import SnapshotOptions
+from ppvsr.train.log import Journal
+from ppvsr.train.step import Stepper
 
 PATIENCE = 3  # failures in a row that end a run
 REFUSALS = (WeightsError, OSError)  # a file could not be written; a folder on the net could not be listed

@@ -16,7 +16,7 @@ import cv2
 
 from ppvsr.errors import UsageError
 from ppvsr.video.color import FromRGB, bits, encoded, set_tags
-from ppvsr.video.film import exact, reason
+from ppvsr.video.ffmpeg import exact, reason
 from ppvsr.video.frames import Frame, VideoInfo
 
 # What an ending means to FFmpeg, and the codec when none is asked for.

@@ -1,4 +1,9 @@
-"""A film's file: how to open it, and what lies in it, before anything is decoded."""
+"""Films decoded once, into a cache that samples are read from.
+
+For each film the cache holds its frames in one file, `<name>-<place>-<state>.npy`, (t, h, w, 3) uint8 RGB, and beside
+it a .json with what else is known. `place` stands for the film's path, `state` for its size and time of change: a film
+that has changed is decoded anew, and what the cache held of it is deleted.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,19 @@ import av
 from ppvsr.errors import UsageError, VideoError
 from ppvsr.video.color import tags
 from ppvsr.video.frames import StreamInfo
+
+# ---- Films decoded once, into a cache that samples are read from.
+# For each film the cache holds its frames in one file, `<name>-<place>-<state>.npy`, (t, h, w, 3) uint8 RGB, and beside
+# it a .json with what else is known. `place` stands for the film's path, `state` for its size and time of change: a
+# film that has changed is decoded anew, and what the cache held of it is deleted.
+
+SUFFIXES = {
+    ".3g2", ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".mxf", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv",
+}  # fmt: skip
+
+
+# ---- A film's file: how to open it, and what lies in it, before anything is decoded.
 
 # Local files only, whatever a playlist inside says.
 OPTIONS = {"protocol_whitelist": "file"}

@@ -1,4 +1,4 @@
-"""What a film is, to everybody who does not care where it lies: frames, facts, and the two ends of a pipeline."""
+"""What a video is, wherever it lies: frames, facts, and the two ends of a pipeline."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+# ---- What a film is, to everybody who does not care where it lies: frames, facts, and the two ends of a pipeline.
 
 Image = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -107,3 +109,13 @@ class FrameSink(AbstractContextManager, Protocol):
 
     def write(self, frame: Frame) -> None:
         """Append one frame; times must increase."""
+
+
+# ---- A short part of a film.
+
+
+class Moment(NamedTuple):
+    """So many seconds of a film from a time on, both exact."""
+
+    start: Fraction
+    seconds: Fraction

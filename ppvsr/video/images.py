@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from ppvsr.errors import UsageError, VideoError
-from ppvsr.video.disk import sync
+from ppvsr.system.files import sync
 from ppvsr.video.frames import Color, Frame, Image, StreamInfo, VideoInfo
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}

@@ -1,4 +1,4 @@
-"""One door for everything that can be read, and one for everything that can be written."""
+"""One door for everything that can be read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from ppvsr.errors import UsageError
-from ppvsr.video.encoder import Encoding
-from ppvsr.video.frames import FrameSink, FrameSource, VideoInfo
+from ppvsr.video.frames import FrameSource, VideoInfo
 from ppvsr.video.images import ImageSource, find_images, is_image, match_images
 from ppvsr.video.reader import FilmSource
-from ppvsr.video.sink import OneSitting
 
 
 def open_source(
@@ -32,14 +30,6 @@ def open_source(
     if files is None:
         return FilmSource(path, start=start, frames=frames, rate=rate)
     return ImageSource(path, files, start=start, frames=frames, rate=rate)
-
-
-def open_sink(target: Path, info: VideoInfo, *, container: str, encoding: Encoding | None = None) -> FrameSink:
-    """Open the result of a source with `info` for writing in one go: a film, or a folder of images (container "png").
-
-    `ppvsr.video.work.open_work` is for work that can be gone on with.
-    """
-    return OneSitting(target, info, container=container, encoding=encoding or Encoding())
 
 
 def probe(path: str | Path) -> VideoInfo:

@@ -1,27 +1,39 @@
-"""Work on a film that can be stopped at any moment and gone on with: finished segments beside the target."""
+"""Results on the disk: work that can be stopped at any moment and gone on with, and what is written in one go."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import av
 
 from ppvsr.errors import VideoError
-from ppvsr.video.disk import measure, remove, sync
+from ppvsr.system.files import measure, remove, sync
 from ppvsr.video.encoder import Encoding
-from ppvsr.video.film import reason
-from ppvsr.video.frames import Frame, VideoInfo
+from ppvsr.video.ffmpeg import reason
+from ppvsr.video.frames import Frame, FrameSink, VideoInfo
 from ppvsr.video.images import ImageWriter, join_images
-from ppvsr.video.ledger import Entry, Ledger
-from ppvsr.video.names import check_target, work_path
-from ppvsr.video.remains import begin, bring_back, holds_segments, name_of
+from ppvsr.video.muxer import FilmWriter
 from ppvsr.video.segments import SegmentWriter
-from ppvsr.video.workplace import abandon, occupied
-from ppvsr.video.writer import FilmWriter
+from ppvsr.video.workdir import (
+    Entry,
+    Ledger,
+    abandon,
+    begin,
+    bring_back,
+    check_target,
+    holds_segments,
+    name_of,
+    occupied,
+    partial_path,
+    work_path,
+)
+
+# ---- Work on a film that can be stopped at any moment and gone on with: finished segments beside the target.
 
 
 @contextmanager
@@ -225,3 +237,55 @@ class Segment:
         """Append one frame, (h, w, 3) of the first one's size; times must increase. Raises VideoError."""
         with self._work.speaking():
             self.writer.write(frame)
+
+
+# ---- A film, or a folder of pictures, written in one go.
+
+
+class OneSitting:
+    """Writes frames; the target appears when the `with` block ends well, otherwise nothing is left.
+
+    It is the work of a single segment, in a hidden folder, that nobody goes on with.  notes: what could not be kept.
+    Raises UsageError for targets that cannot be written and for encoders that refuse; VideoError for what goes wrong
+    underway, and when not one frame was written or not every frame arrived.
+    """
+
+    def __init__(self, target: Path, info: VideoInfo, *, container: str, encoding: Encoding):
+        check_target(target, container)
+        self._folder = partial_path(target)
+        self._settings = (target, info, container, encoding)
+        self.notes: list[str] = []
+
+    def __enter__(self) -> OneSitting:
+        with ExitStack() as stack:
+            self._work = stack.enter_context(working_in(self._folder, *self._settings, identity={}, overwrite=True))
+            stack.callback(remove, self._folder)  # only once it is ours, and while it is
+            stack.push(self._publish)
+            self._segment = stack.enter_context(self._work.segment(0))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def _publish(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._work.publish()
+            self.notes += self._work.notes
+
+    def write(self, frame: Frame) -> None:
+        """Append one frame, (h, w, 3) of the first one's size; times must increase. Raises VideoError."""
+        self._segment.write(frame)
+
+
+# ---- One door for everything that can be read, and one for everything that can be written.
+
+
+def open_sink(target: Path, info: VideoInfo, *, container: str, encoding: Encoding | None = None) -> FrameSink:
+    """Open the result of a source with `info` for writing in one go: a film, or a folder of images (container "png").
+
+    `ppvsr.video.output.open_work` is for work that can be gone on with.
+    """
+    return OneSitting(target, info, container=container, encoding=encoding or Encoding())

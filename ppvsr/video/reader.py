@@ -14,9 +14,8 @@ import av
 
 from ppvsr.errors import UsageError, VideoError
 from ppvsr.video.color import WEIGHTS, ToRGB, assume, bits, has_alpha, is_rgb, tags
-from ppvsr.video.damage import promises
-from ppvsr.video.decode import Decoder
-from ppvsr.video.film import exact, film_stream, frame_rate, open_film, start_time, stream_infos, tick
+from ppvsr.video.decoder import Decoder, promises
+from ppvsr.video.ffmpeg import exact, film_stream, frame_rate, open_film, start_time, stream_infos, tick
 from ppvsr.video.frames import Color, Frame, VideoInfo
 
 # Side data of a frame that a player needs and that cannot be written with PyAV.

@@ -1,1 +1,1 @@
-"""Weight files: which exist, how to get them, how to read any of them, and how to load them into a network."""
+"""Weight files: which exist, how to get them, read any of them, and bring networks and weights together."""

@@ -1,20 +1,25 @@
-"""Any weight file → its arrays by name. The kind of a file is told by its content, never by its ending."""
+"""Weight files of any kind, read and written. The kind is told by a file's content, never by its ending."""
 
 from __future__ import annotations
 
+import pickle
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from ppvsr.errors import WeightsError
-from ppvsr.weights import torch_files
-from ppvsr.weights.pickles import Held, unpickle
-from ppvsr.weights.raw import decode
+from ppvsr.errors import UsageError, WeightsError
+from ppvsr.system.files import replace_file
+from ppvsr.weights import pickles
+from ppvsr.weights.names import to_ours, to_paddlegan
+from ppvsr.weights.pickles import Held, decode, unpickle
+
+# ---- Any weight file → its arrays by name. The kind of a file is told by its content, never by its ending.
 
 LIMIT = 4 << 30  # bytes, of a file and of all its arrays; the largest video network known here takes 0.2 GB
 WRAPPERS = ("state_dict", "params_ema", "params", "ema", "generator")  # where the weights are, when a file holds more
@@ -119,7 +124,7 @@ def _zip(path: Path) -> Mapping[str, Any]:
         _check_size(path, sum(entry.file_size for entry in archive.infolist()))
         endings = {Path(name).suffix for name in archive.namelist()}
         if ".pkl" in endings:
-            return torch_files.read_zip(archive, path)
+            return pickles.read_zip(archive, path)
     if endings != {".npy"}:
         raise WeightsError(f"{path}: a zip with neither arrays of numpy nor a `data.pkl` of PyTorch; unpack it first")
     with np.load(path, allow_pickle=False) as arrays:
@@ -129,7 +134,7 @@ def _zip(path: Path) -> Mapping[str, Any]:
 def _pickle(path: Path) -> Mapping[str, Any]:
     file = BytesIO(path.read_bytes())
     first = unpickle(file, path)
-    return torch_files.read_legacy(file, path) if first == torch_files.MAGIC else first
+    return pickles.read_legacy(file, path) if first == pickles.MAGIC else first
 
 
 def _safetensors(path: Path) -> Mapping[str, Any]:
@@ -165,3 +170,63 @@ def _array(value: Any) -> np.ndarray | None:
     if isinstance(value, Held):
         return value.value
     return value if isinstance(value, np.ndarray) else None
+
+
+# ---- Arrays into weight files; a file is either complete or not there.
+
+Arrays = Mapping[str, np.ndarray]
+NAMINGS = ("ours", "paddlegan")
+DEFAULT_NAMING = {".safetensors": "ours", ".npz": "paddlegan", ".pdparams": "paddlegan"}
+# Numpy 2 writes its new module name, which numpy 1 lacks; the old one is known to both. In protocol 2 the name stands
+# once, before the first array, and nothing counts bytes.
+NUMPY_2_TO_ANY = (b"cnumpy._core.multiarray\n_reconstruct\n", b"cnumpy.core.multiarray\n_reconstruct\n")
+
+
+def save(
+    arrays: Arrays,
+    path: str | Path,
+    *,
+    naming: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write arrays by name, in any naming that `legacy` knows, as .safetensors, .npz or PaddleGAN's .pdparams.
+
+    naming: `ours` or `paddlegan`; by default ours for .safetensors and PaddleGAN's for the others. metadata: notes
+    that .safetensors files hold. Raises UsageError for another ending or an existing file without `overwrite`, and
+    WeightsError when the file cannot be written; then there is none, or still the old one.
+    """
+    path = Path(path)
+    if path.suffix not in DEFAULT_NAMING:
+        raise UsageError(f"{path}: the ending must be one of {', '.join(DEFAULT_NAMING)}")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path}: exists already; give another name, or --overwrite")
+    naming = naming or DEFAULT_NAMING[path.suffix]
+    named = {name: np.ascontiguousarray(array) for name, array in to_ours(arrays).items()}
+    if naming == "paddlegan":
+        named = {to_paddlegan(name): array for name, array in named.items()}
+    writers: dict[str, Callable[[Arrays, BinaryIO], None]] = {
+        ".safetensors": partial(_write_safetensors, metadata={"naming": naming, **(metadata or {})}),
+        ".npz": _write_npz,
+        ".pdparams": _write_pdparams,
+    }
+    replace_file(path, partial(writers[path.suffix], named))
+
+
+def _write_safetensors(arrays: Arrays, file: BinaryIO, metadata: dict[str, str]) -> None:
+    from safetensors.numpy import save as serialize
+
+    file.write(serialize(dict(arrays), metadata))
+
+
+def _write_npz(arrays: Arrays, file: BinaryIO) -> None:
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def _write_pdparams(arrays: Arrays, file: BinaryIO) -> None:
+    write_pickle({"generator": dict(arrays)}, file)
+
+
+def write_pickle(tree: Mapping[str, Any], file: BinaryIO) -> None:
+    """Pickle plain values and arrays so that numpy 1 and 2, PaddlePaddle and PaddleGAN can all read them."""
+    file.write(pickle.dumps(tree, protocol=2).replace(*NUMPY_2_TO_ANY, 1))

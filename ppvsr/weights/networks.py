@@ -1,20 +1,27 @@
-"""Weights into a network: all of them, or nothing and a list of the differences."""
+"""Names into networks, and weights into networks: all of them, or nothing and a list of the differences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ppvsr.errors import WeightsError
+from ppvsr.config.build import build
+from ppvsr.config.paddlegan import rename
+from ppvsr.errors import UsageError, WeightsError
+from ppvsr.system.paddle import import_paddle
+from ppvsr.weights.download import fetch
 from ppvsr.weights.files import read
-from ppvsr.weights.legacy import to_ours
-from ppvsr.weights.zoo import VARIANTS
+from ppvsr.weights.names import to_ours
+from ppvsr.weights.zoo import VARIANTS, Variant, Weights
 
 if TYPE_CHECKING:
     from paddle.nn import Layer
+
+
+# ---- Weights into a network: all of them, or nothing and a list of the differences.
 
 SHOWN = 8  # differences of one kind
 BUFFERS = {"mean", "std"}  # of flow networks: constants, which not every file holds
@@ -70,3 +77,47 @@ def _hint(arrays: Mapping[str, np.ndarray]) -> str:
     size = sum(array.size for name, array in arrays.items() if name.rpartition(".")[2] not in BUFFERS)
     names = [variant.name for variant in VARIANTS.values() if variant.parameters == size]
     return f"\n  its {size:,} numbers are as many as {names[0]} has: was that the network you meant?" if names else ""
+
+
+# ---- Names into networks, with their weights.
+
+
+def create_model(name: str, **options: Any) -> Layer:
+    """Build a network with fresh weights. Names and options are those of the YAML files.
+
+    Raises ConfigError for a name or an option that does not exist, PpvsrError without Paddle.
+    """
+    import_paddle()
+    from ppvsr.archs.registry import ARCHS
+
+    return build(rename({"name": name, **options}), ARCHS, "model")
+
+
+def find_weights(variant: Variant, weights: str | Path | None) -> Weights | Path:
+    """Return the row of the table, or the file, that `weights` means; None is the variant's default.
+
+    Raises UsageError when it is neither. Nothing is downloaded yet.
+    """
+    if weights is None or variant.arch is None:
+        return variant.pick()  # raises when there are none
+    if weights in {row.name for row in variant.weights}:
+        return variant.pick(str(weights))
+    path = Path(weights)
+    if path.is_file():
+        return path
+    if path.suffix or len(path.parts) > 1:
+        raise UsageError(f"{path}: there is no such weight file")
+    return variant.pick(str(weights))  # raises, with the names that there are
+
+
+def load_network(variant: Variant, weights: Weights | Path) -> Layer:
+    """Build a variant's network with its weights, for evaluation. Raises WeightsError; may download."""
+    net = create_model(str(variant.arch), **variant.options)
+    fill(net, weights)
+    return net
+
+
+def fill(net: Layer, weights: Weights | Path) -> None:
+    """Give a network its weights and set it to evaluation. Raises WeightsError; may download."""
+    load_weights(net, weights if isinstance(weights, Path) else fetch(weights))
+    net.eval()

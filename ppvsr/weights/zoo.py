@@ -1,7 +1,4 @@
-"""The networks with published or bundled weights: one row each, and one row for each file.
-
-Numbers are the authors' own unless a row says otherwise; nothing is fetched here.
-"""
+"""The networks with published or bundled weights: one row each, and one row for each file."""
 
 from __future__ import annotations
 
@@ -11,6 +8,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from ppvsr.errors import UsageError
+
+# ---- The networks with published or bundled weights: one row each, and one row for each file.
+# Numbers are the authors' own unless a row says otherwise; nothing is fetched here.
 
 PADDLEGAN = "https://paddlegan.bj.bcebos.com/models/"
 MB = 2**20
@@ -283,3 +283,26 @@ def describe(variant: Variant, weights: Weights) -> str:
     official = "--weights official" if any(row.name == "official" for row in variant.weights) else None
     ways = filter(None, [official, f"--{variant.name}_weight FILE"])
     return f"{line} They come with ppvsr; for others: {' or '.join(ways)}."
+
+
+# ---- Published weights of parts of networks, from which PaddleGAN's training starts: flow networks, and IconVSR's
+# EDVR.
+
+PARTS: dict[str, dict[int, Weights]] = {  # the part's name in its network → its number of parameters → the file
+    "spynet": {
+        1_440_300: Weights("spynet", "MPI-Sintel", "the flow network of BasicVSR", url=PADDLEGAN + "spynet.pdparams"),
+        577_644: Weights(
+            "modified_spynet",
+            "not published",
+            "the flow network of PP-MSVSR-L",
+            url=PADDLEGAN + "modified_spynet.pdparams",
+        ),
+        141_078: Weights(
+            "modified_spynet_tiny",
+            "not published",
+            "the flow network of PP-MSVSR",
+            url=PADDLEGAN + "modified_spynet_tiny.pdparams",
+        ),
+    },
+    "edvr": {2_227_488: Weights("edvrm", "REDS", "IconVSR's features of keyframes", url=PADDLEGAN + "edvrm.pdparams")},
+}

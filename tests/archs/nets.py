@@ -7,13 +7,12 @@ import paddle
 import pytest
 
 from ppvsr.archs import recurrent
-from ppvsr.archs.basicvsr import BasicVSR
+from ppvsr.archs.basicvsr import BasicVSR, IconVSR
 from ppvsr.archs.basicvsr_pp import BasicVSRPlusPlus
 from ppvsr.archs.edvr import EDVRNet
-from ppvsr.archs.iconvsr import IconVSR
 from ppvsr.archs.msvsr import MSVSR
 from ppvsr.archs.spynet import SPyNet
-from ppvsr.runtime.steps import replaced
+from ppvsr.compile.steps import replaced
 from tests.archs.parity import fill
 
 CLASSES = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ppvsr.weights.legacy import to_paddlegan
+from ppvsr.weights.names import to_paddlegan
 
 DATA = Path(__file__).parents[1] / "data"
 CASES = sorted(path.stem for path in (DATA / "parity").glob("*.json"))

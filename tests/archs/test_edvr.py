@@ -9,6 +9,7 @@ SMALL = {"nf": 8, "front_RBs": 1, "back_RBs": 1}
 DEBLUR = {"scale_factor": 1, "predeblur": True, "HR_in": True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"w_TSA": False}, {"predeblur": True}, DEBLUR, {"nframes": 3, "center": 0}])
 def test_every_kind_learns(options):
     net = fill(EDVRNet(**SMALL, **options))

@@ -1,7 +1,7 @@
 import paddle
 import pytest
 
-from ppvsr.archs.iconvsr import IconVSR, window_index
+from ppvsr.archs.basicvsr import IconVSR, window_index
 from ppvsr.errors import ConfigError
 from tests.archs.nets import clip, tiny
 
@@ -28,6 +28,7 @@ def test_keyframes(t, keys):
     assert tiny("IconVSR").keyframes(t) == keys
 
 
+@pytest.mark.slow
 def test_clip_with_frames_that_are_no_keyframes():
     net = tiny("IconVSR", keyframe_stride=4)
     with paddle.no_grad():

@@ -10,6 +10,7 @@ from tests.archs.nets import clip, tiny, without_gradient
 SWITCHES = ("auxiliary_loss", "use_refine_align", "use_local_connect")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", list(itertools.product([True, False], repeat=3)))
 def test_every_combination_of_switches_learns(values):
     on = dict(zip(SWITCHES, values, strict=True))

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from ppvsr.weights.legacy import to_paddlegan
+from ppvsr.weights.names import to_paddlegan
 from tests.archs.nets import CLASSES
 from tests.archs.parity import DATA
 
@@ -41,6 +41,7 @@ def test_all_variants_are_here():
     assert set(VARIANTS) == set(KEYS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_parameters_are_those_of_paddlegan(variant):
     options, count = VARIANTS[variant]

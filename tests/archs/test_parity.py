@@ -6,6 +6,7 @@ from tests.archs.nets import CLASSES
 from tests.archs.parity import CASES, fill, load
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_same_numbers_as_paddlegan(case):
     name, options, arrays = load(case)

@@ -29,6 +29,7 @@ def run(net, lq):
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("t", "h", "w"), [(1, 64, 64), (2, 65, 70)])
 def test_enlarges_clips_of_any_length_and_size(net, t, h, w):
     output = run(net, clip(1, t, h, w))
@@ -36,12 +37,14 @@ def test_enlarges_clips_of_any_length_and_size(net, t, h, w):
     assert bool(paddle.isfinite(output).all())
 
 
+@pytest.mark.slow
 def test_every_frame_reaches_every_other(batch):
     _, output = batch
     difference = (output[1:] - output[0]).abs().max(axis=[2, 3, 4])  # (changed frame, frame)
     assert bool((difference > 0).all())
 
 
+@pytest.mark.slow
 def test_clips_of_a_batch_do_not_mix(net, batch):
     lq, output = batch
     alone = run(net, lq[2:]).numpy()
@@ -49,6 +52,7 @@ def test_clips_of_a_batch_do_not_mix(net, batch):
     np.testing.assert_array_equal(alone, run(net, lq[2:]).numpy())  # no memory of earlier calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", set(TINY) - {"MSVSR"})  # MSVSR has its own test, with all its switches
 def test_every_parameter_learns(name):
     net = tiny(name)

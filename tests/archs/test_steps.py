@@ -2,6 +2,7 @@
 
 import numpy as np
 import paddle
+import pytest
 
 from tests.archs.nets import tiny
 
@@ -18,6 +19,7 @@ class Propagation(paddle.nn.Layer):
         return self.net.propagate("stage2_backward", state, flow, cur, local)[0]
 
 
+@pytest.mark.slow
 def test_a_step_compiles_for_any_size(tmp_path):
     step = Propagation(tiny("MSVSR"))
     step.eval()

@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppvsr.runtime.steps import record
+from ppvsr.compile.steps import record
 from tests.archs.nets import CLASSES, answering, clip, tiny
 
 STREAMING = {
@@ -92,6 +92,7 @@ def test_only_some_networks_stream():
     assert {name for name, cls in CLASSES.items() if cls.streams} == {"MSVSR", "BasicVSRNet", "BasicVSRPlusPlus"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [(1, 2, 3), (4, 2, 0)])
 def test_with_enough_look_ahead_a_stream_is_a_whole_clip(net, film, sizes):
     *early, pictures = [pictures for pictures, _ in stream(net, film, sizes, look_ahead=6)]
@@ -100,6 +101,7 @@ def test_with_enough_look_ahead_a_stream_is_a_whole_clip(net, film, sizes):
     assert all(bool((picture == other).all()) for picture, other in zip(pictures, whole(net, film), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sizes", "look_ahead"), CUTS)
 def test_a_stream_is_a_whole_clip_where_nothing_walks_backward(net, film, sizes, look_ahead):
     def silent(call, key, number, work):
@@ -113,6 +115,7 @@ def test_a_stream_is_a_whole_clip_where_nothing_walks_backward(net, film, sizes,
         assert_equal(pictures, whole(net, film))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sizes", "look_ahead"), CUTS)
 def test_a_block_is_what_the_film_so_far_says(net, film, sizes, look_ahead):
     """Everything is computed again from the first frame, but forward states whose pictures are known stay as they were.
@@ -143,6 +146,7 @@ def test_a_block_is_what_the_film_so_far_says(net, film, sizes, look_ahead):
     assert first == len(film)
 
 
+@pytest.mark.slow
 def test_the_first_block_is_a_clip_whose_last_pictures_wait(net, film):
     """In MSVSR the newest frame only serves stage 1 of the one before it, which knows both neighbours."""
     fused = {}
@@ -175,6 +179,7 @@ def test_nothing_but_what_looks_ahead_is_computed_twice(net, film):
     assert answers.keys() == examples.keys(), "a call that is not compiled"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look_ahead", [1, 2, 5])
 @pytest.mark.parametrize("sizes", [(1, 1, 1, 3), (2, 4), (6, 0), (2, 0, 3, 1)])
 def test_all_but_the_look_ahead_is_returned(net, film, sizes, look_ahead):
@@ -185,6 +190,7 @@ def test_all_but_the_look_ahead_is_returned(net, film, sizes, look_ahead):
     assert list(accumulate(counts)) == returned
 
 
+@pytest.mark.slow
 def test_a_state_can_be_used_again(net, film):
     (_, state), *_ = stream(net, film, (3, 3), 2)
     tensors = list(state.tensors())

@@ -10,7 +10,7 @@ from benchmarks.content import CONTENTS, TEXTURES, Recipe, change, draw, make, r
 from benchmarks.seams import Seam, overall
 from benchmarks.stability import Bench, Result, States, backward_steps, badness, summary
 from benchmarks.stability_chart import draw_chart
-from ppvsr.assemble.stages import choose_stages
+from ppvsr.enhance.network import choose_stages
 from ppvsr.resize import resize
 from tests.films import make_film
 

@@ -75,6 +75,7 @@ def test_ours_stand_on_both_sides_of_theirs(monkeypatch):
     assert asked == ["compiled", "paddle", "compiled", "paddle", "compiled"]
 
 
+@pytest.mark.slow
 def test_the_chart_is_a_picture(tmp_path):
     pytest.importorskip("matplotlib")
     rows = [{"what": "a", "unit": "x", "measured": 10.0, "required": 8.0, "aim": 14.0}]

@@ -6,7 +6,7 @@ import paddle
 import yaml
 from paddle import nn
 
-from ppvsr.export.program import Program
+from ppvsr.export.onnx import Program
 
 
 class Nearest(nn.Layer):

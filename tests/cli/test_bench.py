@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from ppvsr.assemble import bench
-from ppvsr.assemble.bench import Case, heading, line
-from ppvsr.cli.bench import main
+from ppvsr import bench
+from ppvsr.bench import Case, heading, line
+from ppvsr.cli.machine import bench_main
 
 FAKE = """
 import json, sys
@@ -37,7 +37,7 @@ def fake(monkeypatch):
 def test_backends_take_turns_and_ratios_are_to_dygraph(tmp_path, capsys):
     file = tmp_path / "speed.json"
     options = ["--size", "64x64", "96x64", "--backend", "auto", "dygraph", "--threads", "1", "2", "--frames", "4"]
-    assert main([*options, "--json", str(file)]) == 0
+    assert bench_main([*options, "--json", str(file)]) == 0
     out = capsys.readouterr().out
     result = json.loads(file.read_text())
     assert result["python"] and result["ppvsr"] and result["processor"]
@@ -50,7 +50,7 @@ def test_backends_take_turns_and_ratios_are_to_dygraph(tmp_path, capsys):
 
 
 def test_without_dygraph_there_is_no_ratio(capsys):
-    assert main(["--backend", "compiled", "--size", "64x64", "--repeat", "1"]) == 0
+    assert bench_main(["--backend", "compiled", "--size", "64x64", "--repeat", "1"]) == 0
     out = capsys.readouterr().out
     row = next(text for text in out.splitlines() if text.startswith("PPMSVSR "))
     assert row.split()[-4:-2] == ["-", "-"]
@@ -70,7 +70,7 @@ def test_without_dygraph_there_is_no_ratio(capsys):
     ],
 )
 def test_what_cannot_be_is_one_line(arguments, code, message, capsys):
-    assert main(arguments) == code
+    assert bench_main(arguments) == code
     err = capsys.readouterr().err.splitlines()
     assert err[-1].startswith("ppvsr-bench: ") and message in err[-1]
 

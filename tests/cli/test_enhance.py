@@ -36,6 +36,7 @@ def test_a_film_becomes_four_times_larger_with_its_sound(clip, tmp_path, capsys)
     assert str(film) in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_ppmsvsr_runs_without_network_and_says_which_weights(clip, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
@@ -49,6 +50,7 @@ def test_ppmsvsr_runs_without_network_and_says_which_weights(clip, tmp_path, cap
     assert "windows of" in out and "memory" in out
 
 
+@pytest.mark.slow
 def test_two_variants_run_one_after_the_other(clip, tmp_path):
     arguments = ["--input", clip, "--output", tmp_path / "out", "--frames", 2]
     assert run(*arguments, "--process_order", "Bicubic", "PPMSVSRSmall", "--backend", "dygraph") == 0
@@ -164,6 +166,7 @@ def wav():
     return head + b"data" + len(samples).to_bytes(4, "little") + samples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSALS)
 def test_bad_requests_get_one_line_and_leave_nothing(case, room, monkeypatch, capfd):
     monkeypatch.chdir(room)
@@ -183,6 +186,7 @@ HEAVY = {"no device", "baseline with weights"}  # only Paddle knows its devices;
 WRONG_USE = [name for name, (_, code, _) in REFUSALS.items() if code == 2 and name not in HEAVY]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*WRONG_USE, "text named mp4"])
 def test_wrong_use_is_answered_before_paddle_is_imported(case, room):
     arguments = REFUSALS[case][0]
@@ -211,6 +215,7 @@ def test_the_folder_of_the_input_is_never_replaced(inside, tmp_path, capsys):
     assert {name: (folder / name).read_bytes() for name in before} == before
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_at_its_beginning_leaves_nothing(tmp_path):
     clip = make_film(tmp_path / "clip.mp4", 200, height=240, width=320)
     command = [sys.executable, ROOT / DOORS[0], "--input", clip, "--process_order", "Bicubic", "--output", "out.mp4"]
@@ -223,6 +228,7 @@ def test_a_run_that_is_killed_at_its_beginning_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirection", [">/dev/full", "| true", "2>&-", ">&-"])
 def test_nobody_listening_does_not_cost_the_film(redirection, clip, tmp_path):
     command = f"{sys.executable} {ROOT / DOORS[0]} --input clip.mp4 --process_order Bicubic --output out.mp4"
@@ -230,6 +236,7 @@ def test_nobody_listening_does_not_cost_the_film(redirection, clip, tmp_path):
     assert streams(tmp_path / "out.mp4")[0] == ("video", "h264", 192, 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("door", DOORS)
 def test_the_scripts_run_from_any_folder(door, clip, tmp_path):
     command = [sys.executable, ROOT / door, "--input", "clip.mp4", "--process_order", "Bicubic", "--output", "out.mp4"]
@@ -250,7 +257,7 @@ def test_a_bug_is_one_line_too(clip, tmp_path, monkeypatch, capsys):
     def broken(*args, **kwargs):
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr("ppvsr.assemble.making.produce", broken)
+    monkeypatch.setattr("ppvsr.enhance.video.produce", broken)
     assert run("--input", clip, "--process_order", "Bicubic", "--output", tmp_path / "out.mp4") == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == "ppvsr-enhance: unexpected RuntimeError: first line (PPVSR_DEBUG=1 shows where)"

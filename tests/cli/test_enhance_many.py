@@ -104,16 +104,16 @@ def test_a_damaged_film_is_done_and_the_exit_code_is_1(shows, capsys):
 
 
 def test_a_bug_in_one_film_is_one_line(shows, capsys, monkeypatch):
-    from ppvsr.assemble import film
+    from ppvsr.enhance import video
 
-    honest = film.enhance_video
+    honest = video.enhance_video
 
     def broken(source, *args, **kwargs):
         if source.name == "a.mp4":
             raise RuntimeError("first\nsecond")
         return honest(source, *args, **kwargs)
 
-    monkeypatch.setattr(film, "enhance_video", broken)
+    monkeypatch.setattr(video, "enhance_video", broken)
     assert run("--input", "shows", "--output", "out", "--quiet") == 1
     assert capsys.readouterr().err == "ppvsr-enhance: unexpected RuntimeError: first (PPVSR_DEBUG=1 shows where)\n"
     assert files(shows / "out") == RESULTS[1:]
@@ -198,15 +198,15 @@ def test_programs_hear_of_wrong_use(shows, capsys):
 
 
 def test_what_others_print_is_no_event(shows, capsys, monkeypatch):
-    from ppvsr.assemble import film
+    from ppvsr.enhance import video
 
-    honest = film.enhance_video
+    honest = video.enhance_video
 
     def chatty(*args, **kwargs):
         print("compiling ...")
         return honest(*args, **kwargs)
 
-    monkeypatch.setattr(film, "enhance_video", chatty)
+    monkeypatch.setattr(video, "enhance_video", chatty)
     assert run("--input", "shows/a.mp4", "--output", "out", "--json", "--quiet") == 0
     out, err = capsys.readouterr()
     assert [each["event"] for each in events(out)] == ["start", "done", "summary"]
@@ -249,8 +249,8 @@ def test_a_name_with_a_leading_dash(film, tmp_path, monkeypatch):
 def test_flags_arrive_at_the_film(shows, monkeypatch):
     from fractions import Fraction
 
-    from ppvsr.assemble import film
-    from ppvsr.assemble.making import Result
+    from ppvsr.enhance import video
+    from ppvsr.enhance.video import Result
 
     heard = {}
 
@@ -258,7 +258,7 @@ def test_flags_arrive_at_the_film(shows, monkeypatch):
         heard.update(options, source=source, target=target, variant=variant)
         return Result(target, 1, None)
 
-    monkeypatch.setattr(film, "enhance_video", note)
+    monkeypatch.setattr(video, "enhance_video", note)
     assert run("--input", "shows/a.mp4") == 0
     plain = dict(heard)
     assert (plain["overwrite"], plain["streaming"], plain["preview"]) == (False, True, None) and "segment" not in plain
@@ -283,6 +283,7 @@ def test_previews_of_many_are_made_whatever_is_finished(shows):
     assert run("--input", ".", "--output", "out", "--dry-run") == 0  # and they are no inputs
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_ctrl_c_stops_everything_and_the_same_command_goes_on(film, tmp_path):
     (tmp_path / "in").mkdir()

@@ -4,15 +4,15 @@ import numpy as np
 import paddle
 import pytest
 
-from ppvsr.assemble.network import create_model, load_network
-from ppvsr.cli.grow import main
-from ppvsr.weights.load import load_weights
+from ppvsr.cli.weights import grow_main
+from ppvsr.weights.networks import create_model, load_network, load_weights
 from ppvsr.weights.zoo import VARIANTS
 
 
+@pytest.mark.slow
 def test_the_small_network_becomes_the_full_one(tmp_path, capsys):
     target = tmp_path / "start.pdparams"
-    assert main(["bi", str(target)]) == 0
+    assert grow_main(["bi", str(target)]) == 0
     assert "a PPMSVSR that computes what PPMSVSRSmall does with bi" in capsys.readouterr().out
     small, large = VARIANTS["PPMSVSRSmall"], create_model("MSVSR")
     load_weights(large, target)
@@ -35,7 +35,7 @@ def test_the_small_network_becomes_the_full_one(tmp_path, capsys):
 )
 def test_wrong_use_is_one_line(arguments, says, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(arguments) == 2
+    assert grow_main(arguments) == 2
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1
     assert not list(tmp_path.iterdir())

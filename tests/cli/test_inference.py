@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import yaml
 
-from ppvsr.assemble import trial
-from ppvsr.assemble.exported import ExportedNetwork
-from ppvsr.assemble.inference import infer_film
-from ppvsr.assemble.reporting import Silence
-from ppvsr.cli.inference import main
-from ppvsr.data.pictures import read_picture
+from ppvsr.cli.export import inference_main
+from ppvsr.data.clips import read_picture
 from ppvsr.errors import UsageError
-from ppvsr.metrics import PSNR
+from ppvsr.evaluate.metrics import PSNR
+from ppvsr.export import exported
+from ppvsr.export.exported import ExportedNetwork
+from ppvsr.export.run import infer_film
+from ppvsr.system.progress import Silence
 from ppvsr.video.open import open_source
 from tests.cli.exports import export_nearest, export_nearest_onnx
 from tests.films import make_film, streams
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments):
-    return main([str(argument) for argument in arguments])
+    return inference_main([str(argument) for argument in arguments])
 
 
 def nearest(image):
@@ -44,7 +44,7 @@ def model(tmp_path_factory):
 def trial_is_short(request, monkeypatch):
     """A child that imports nothing, except where the trial itself is looked at."""
     if "real_trial" not in request.fixturenames:
-        monkeypatch.setattr(trial, "COMMAND", (sys.executable, "-c", ""))
+        monkeypatch.setattr(exported, "COMMAND", (sys.executable, "-c", ""))
 
 
 @pytest.fixture
@@ -77,6 +77,7 @@ def measure(model, config, output, capsys):
     return said, results
 
 
+@pytest.mark.slow
 def test_clips_of_a_config_are_measured(model, config, tmp_path, capsys, real_trial):
     said, results = measure(model.with_suffix(".json"), config, tmp_path / "out", capsys)
     assert results["runs_on"] == "Paddle Inference with oneDNN" and "Nearest, runs on Paddle Inference" in said
@@ -109,7 +110,7 @@ def test_a_folder_gets_a_film_called_after_both(model, tmp_path):
 
 def test_onednn_is_left_out_where_it_crashes(model, tmp_path, capsys, monkeypatch):
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    monkeypatch.setattr(trial, "COMMAND", (sys.executable, "-c", crash))
+    monkeypatch.setattr(exported, "COMMAND", (sys.executable, "-c", crash))
     film = make_film(tmp_path / "clip.mp4", 2)
     assert run("--model_path", model, "--video", film, "--output_path", tmp_path / "large.mp4") == 0
     said = capsys.readouterr().out
@@ -121,13 +122,13 @@ def test_onednn_is_left_out_where_it_crashes(model, tmp_path, capsys, monkeypatc
     ("code", "reason"),
     [
         ("", None),
-        (f"raise SystemExit({trial.NOT_FINITE})", "its trial failed (results that are not finite)"),
+        (f"raise SystemExit({exported.NOT_FINITE})", "its trial failed (results that are not finite)"),
         ("raise SystemExit(1)", "its trial failed (exit code 1)"),
     ],
 )
 def test_a_trial_says_how_it_went(code, reason, monkeypatch):
-    monkeypatch.setattr(trial, "COMMAND", (sys.executable, "-c", code))
-    assert trial.fails(Path("model"), 1) == reason
+    monkeypatch.setattr(exported, "COMMAND", (sys.executable, "-c", code))
+    assert exported.fails(Path("model"), 1) == reason
 
 
 class Recorder:
@@ -260,7 +261,8 @@ def test_flags_of_paddlegan_that_mean_nothing_are_taken(model, tmp_path):
 
 
 def test_the_tool_runs_from_any_folder_and_help_is_free(tmp_path):
-    code = "import sys; from ppvsr.cli.inference import main; main([]); print({'paddle', 'av'} & set(sys.modules))"
+    code = "import sys; from ppvsr.cli.export import inference_main as main; main([]); "
+    code += "print({'paddle', 'av'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
     command = [sys.executable, ROOT / "tools" / "inference.py", "--help"]

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from ppvsr.cli.progress import Interrupts, interruptible
+from ppvsr.cli.common import Interrupts, interruptible
 
 
 class Thing:

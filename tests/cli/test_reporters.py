@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ppvsr.assemble.jobs import Job, Outcome
-from ppvsr.assemble.making import Result
-from ppvsr.cli.reporters import Events, Lines, Log
-from ppvsr.cli.summary import one_line, table, tally
+from ppvsr.cli.report import Events, Lines, Log, one_line, table, tally
+from ppvsr.enhance.batch import Job, Outcome
+from ppvsr.enhance.video import Result
 from ppvsr.errors import UsageError
 
 

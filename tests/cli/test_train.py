@@ -42,6 +42,7 @@ def trained(tree, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_writes_what_the_document_promises_and_validates(trained):
     folder = trained
     names = {path.name for path in folder.iterdir()}
@@ -72,6 +73,7 @@ def test_a_run_writes_what_the_document_promises_and_validates(trained):
 LONG = ["dataset.train.lengths=[[0,1],[2,2]]", "dataset.train.warm_frames=3", "model.growth_weight=0.1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], LONG], ids=["as it is", "with warm frames"])
 def test_a_killed_run_goes_on_bit_for_bit_across_the_freeze_boundary(options, config, tmp_path):
     straight = tmp_path / "straight"
@@ -115,6 +117,7 @@ def test_evaluation_needs_no_training_data_and_writes_its_results(trained, confi
     assert f"Metric psnr: {results['mean']['psnr']:.4f}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_interrupting_saves_the_true_step(config):
     command = [sys.executable, ROOT / "tools/main.py", "-c", config, "-o", "total_iters=1000"]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -185,6 +188,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_use_ends_in_words_and_trains_nothing(case, config, capsys):
     arguments, text = WRONG[case]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ppvsr.cli.train import main
 
@@ -29,6 +30,7 @@ def load(path):
         return pickle.load(file)
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_with_their_batches_and_one_writes(config, tmp_path):
     """Measured: weights differ by less than 2e-6 after moving by 2e-3."""
     options = ["-o", "total_iters=2", "validate.interval=2", "ema_decay=null"]

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from ppvsr.cli.values import decimal, excerpt, memory, moment, natural, positive, rate
+from ppvsr.cli.common import decimal, excerpt, memory, moment, natural, positive, rate
 
 GB = 2**30
 

@@ -8,11 +8,12 @@ import numpy as np
 import paddle
 import pytest
 
+from ppvsr.compile import backend, worker
+from ppvsr.compile.backend import use_backend
+from ppvsr.compile.worker import VERDICT, difference
 from ppvsr.errors import PpvsrError
 from ppvsr.ops import native
-from ppvsr.runtime import cache, programs, workshop
-from ppvsr.runtime.backend import use_backend
-from ppvsr.runtime.workshop import VERDICT, difference
+from ppvsr.system import cache
 from tests.archs.nets import CLASSES, TINY, clip, tiny
 from tests.archs.parity import fill
 
@@ -35,16 +36,17 @@ def msvsr():
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch, tmp_path):
-    monkeypatch.setattr(cache, "home", lambda: tmp_path)
+    monkeypatch.setattr(backend, "home", lambda: tmp_path)
 
 
 def without_children(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a child was started")
 
-    monkeypatch.setattr(programs, "_order", refuse)
+    monkeypatch.setattr(backend, "_order", refuse)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "operator"), [("MSVSR", "ours"), ("BasicVSRNet", "Paddle's")])
 def test_compiled_equals_dygraph_and_the_second_start_needs_no_child(name, operator, monkeypatch):
     options = TINY[name]
@@ -73,6 +75,7 @@ def test_compiled_equals_dygraph_and_the_second_start_needs_no_child(name, opera
     assert not [line for line in said if line != "no compiler here"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -85,8 +88,8 @@ def test_compiled_equals_dygraph_and_the_second_start_needs_no_child(name, opera
     ],
 )
 def test_without_a_proof_dygraph_runs_and_says_why(code, reason, msvsr, monkeypatch):
-    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", code))
-    monkeypatch.setattr(programs, "PATIENCE", 0.5 if code == IS_STUCK else 60)
+    monkeypatch.setattr(backend, "WORKSHOP", (sys.executable, "-c", code))
+    monkeypatch.setattr(backend, "PATIENCE", 0.5 if code == IS_STUCK else 60)
     said = []
     assert use_backend(msvsr, OPTIONS, say=said.append) == "dygraph"
     assert said[-1].startswith("not compiled, which costs speed only: ") and not vars(msvsr).get("propagate")
@@ -95,7 +98,7 @@ def test_without_a_proof_dygraph_runs_and_says_why(code, reason, msvsr, monkeypa
 
 
 def test_a_verdict_against_is_kept_too(msvsr, monkeypatch):
-    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", CRASHES))
+    monkeypatch.setattr(backend, "WORKSHOP", (sys.executable, "-c", CRASHES))
     assert use_backend(msvsr, OPTIONS) == "dygraph"
     without_children(monkeypatch)
     with pytest.raises(PpvsrError, match=r"SIGSEGV.*remove .* to try again"):
@@ -107,7 +110,7 @@ def test_a_verdict_against_is_kept_too(msvsr, monkeypatch):
     [(IS_KILLED, f"ended by {signal.SIGKILL.name}; is memory short"), (RUNS_SHORT, "short of memory")],
 )
 def test_a_child_that_was_ended_or_starved_has_proved_nothing(code, reason, msvsr, monkeypatch, tmp_path):
-    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", code))
+    monkeypatch.setattr(backend, "WORKSHOP", (sys.executable, "-c", code))
     with pytest.raises(PpvsrError, match=reason):
         use_backend(msvsr, OPTIONS, "compiled")
     assert not list(tmp_path.glob(f"**/{VERDICT}")) and not list(tmp_path.glob("*.part"))
@@ -115,7 +118,7 @@ def test_a_child_that_was_ended_or_starved_has_proved_nothing(code, reason, msvs
 
 MAKES_ONE = """
 import sys, pathlib, json
-from ppvsr.runtime.workshop import digest
+from ppvsr.compile.worker import digest
 home = pathlib.Path(sys.argv[1])
 assert pathlib.Path.cwd() == home and sys.path[0] == ""
 [(home / f"0.{end}").write_text("{}") for end in ("json", "pdiparams")]
@@ -137,12 +140,13 @@ DAMAGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_what_is_damaged_is_not_loaded_but_made_again(damage, msvsr, monkeypatch, tmp_path):
     name, text = DAMAGE[damage]
-    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", MAKES_ONE))
+    monkeypatch.setattr(backend, "WORKSHOP", (sys.executable, "-c", MAKES_ONE))
     loaded, said = [], []
-    monkeypatch.setattr(programs, "load", lambda path, threads: loaded.append(path.name))
+    monkeypatch.setattr(backend, "load", lambda path, threads: loaded.append(path.name))
     assert use_backend(msvsr, OPTIONS) == "compiled"
     (place,) = tmp_path.glob("*/")
     sound = (place / name).read_text()
@@ -155,14 +159,14 @@ def test_what_is_damaged_is_not_loaded_but_made_again(damage, msvsr, monkeypatch
 
 
 def test_a_step_without_parameters_is_a_program_too(msvsr, monkeypatch):
-    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", MAKES_ONE.replace(', "pdiparams")', ",)")))
+    monkeypatch.setattr(backend, "WORKSHOP", (sys.executable, "-c", MAKES_ONE.replace(', "pdiparams")', ",)")))
     assert use_backend(msvsr, OPTIONS, "compiled") == "compiled"
     without_children(monkeypatch)
     assert use_backend(msvsr, OPTIONS, "compiled") == "compiled"
 
 
 def test_a_cache_that_can_only_be_read_serves(msvsr, monkeypatch, tmp_path):
-    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", MAKES_ONE))
+    monkeypatch.setattr(backend, "WORKSHOP", (sys.executable, "-c", MAKES_ONE))
     assert use_backend(msvsr, OPTIONS) == "compiled"
 
     def refuse(*_, **__):
@@ -174,7 +178,7 @@ def test_a_cache_that_can_only_be_read_serves(msvsr, monkeypatch, tmp_path):
 
 
 def test_use_is_remembered(msvsr, monkeypatch, tmp_path):
-    monkeypatch.setattr(programs, "WORKSHOP", (sys.executable, "-c", MAKES_ONE))
+    monkeypatch.setattr(backend, "WORKSHOP", (sys.executable, "-c", MAKES_ONE))
     use_backend(msvsr, OPTIONS)
     (verdict,) = tmp_path.glob(f"*/{VERDICT}")
     os.utime(verdict, (0, 0))
@@ -207,7 +211,7 @@ def test_a_lock_that_was_tidied_up_while_one_waited_is_taken_anew(tmp_path, monk
 
 def test_other_options_than_those_of_the_network_are_noticed():
     with pytest.raises(ValueError, match=r"different networks: aux_block_down1.0.bias, "):
-        workshop.fill(tiny("MSVSR"), {name: np.zeros(1) for name in tiny("MSVSR").state_dict()})
+        worker.fill(tiny("MSVSR"), {name: np.zeros(1) for name in tiny("MSVSR").state_dict()})
 
 
 def test_a_network_without_steps_stays_on_dygraph():
@@ -218,7 +222,7 @@ def test_a_network_without_steps_stays_on_dygraph():
 
 def test_a_cache_that_cannot_be_written_costs_speed_only(msvsr, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(cache, "home", lambda: tmp_path / "file")
+    monkeypatch.setattr(backend, "home", lambda: tmp_path / "file")
     said = []
     assert use_backend(msvsr, OPTIONS, say=said.append) == "dygraph"
     assert "programs cannot be kept" in said[-1] and "name another folder by $PPVSR_CACHE" in said[-1]
@@ -228,11 +232,11 @@ def test_every_fact_has_programs_of_its_own(tmp_path):
     weights = {"a": np.zeros(3, np.float32), "b": np.ones((2, 2), np.float32)}
     facts = ("ppvsr.archs.msvsr:MSVSR", {"mid_channels": 4}, weights, None)
     changes = [(0, "x:MSVSR"), (1, {"mid_channels": 8}), (2, {**weights, "a": np.ones(3, np.float32)}), (3, "0123")]
-    places = {cache.place(*facts)}
+    places = {backend.place(*facts)}
     for index, change in changes:
-        places.add(cache.place(*(change if i == index else fact for i, fact in enumerate(facts))))
+        places.add(backend.place(*(change if i == index else fact for i, fact in enumerate(facts))))
     assert len(places) == 1 + len(changes) and all(place.parent == tmp_path for place in places)
-    assert cache.place(*facts) in places
+    assert backend.place(*facts) in places
 
 
 def test_no_number_is_a_difference():

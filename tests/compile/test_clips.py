@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ppvsr.runtime.clips import PACE, moving_clip
+from ppvsr.compile.worker import PACE, moving_clip
 
 
 def test_a_picture_with_detail_moves():

@@ -4,10 +4,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from ppvsr.compile.steps import export, load, record
 from ppvsr.ops import native
 from ppvsr.ops.deform import use_native
-from ppvsr.runtime.predictor import export, load
-from ppvsr.runtime.steps import record
 from tests.archs.nets import clip, tiny
 
 PADDLES = "conv2d", "leaky_relu", "relu", "deformable_conv", "tanh", "sigmoid", "pixel_shuffle"
@@ -25,6 +24,7 @@ def operators(net, example, path, **how):
     return Counter(re.findall(r'"#":"(?:\d+\.)?(\w+)"', path.with_suffix(".json").read_text()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "copies"),  # of a flow in two parts for the warp, of the zeros before the first frame
     [(("local_fusion",), 0), (("begin", "stage2_forward"), 1), (("propagate", "stage2_forward"), 2)],

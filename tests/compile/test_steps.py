@@ -1,7 +1,7 @@
 import paddle
 import pytest
 
-from ppvsr.runtime.steps import record, replace_steps, restore_steps
+from ppvsr.compile.steps import record, replace_steps, restore_steps
 from tests.archs.nets import TINY, clip, tiny
 
 
@@ -9,6 +9,7 @@ def keys(net, *clips):
     return record(net, clips)[1].keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_short_clips_make_every_call_that_long_ones_make(name):
     net = tiny(name)
@@ -28,6 +29,7 @@ def test_recording_leaves_a_network_as_it_was():
     assert bool((example.step(*example.words, *example.inputs) == example.answer[0]).all())
 
 
+@pytest.mark.slow
 def test_programs_take_the_place_of_the_calls_they_are_for():
     net = tiny("BasicVSRNet")
     net.eval()

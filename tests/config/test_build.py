@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from ppvsr.config.build import build
-from ppvsr.config.legacy import rename
+from ppvsr.config.paddlegan import rename
 from ppvsr.errors import ConfigError
 
 

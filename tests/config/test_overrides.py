@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import pytest
 
-from ppvsr.config.overrides import override
+from ppvsr.config.yaml import override
 from ppvsr.errors import ConfigError
 
 TREE = {

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ppvsr.config.text import dump, parse
-from ppvsr.config.tree import load
+from ppvsr.config.yaml import dump, load, parse
 from ppvsr.weights.zoo import VARIANTS
 
 CONFIGS = Path(__file__).parents[2] / "configs"

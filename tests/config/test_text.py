@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppvsr.config.text import MOST_BYTES, dump, parse, read
+from ppvsr.config.yaml import MOST_BYTES, dump, parse, read
 from ppvsr.errors import ConfigError
 
 
@@ -110,7 +110,7 @@ def test_aliases_of_aliases_do_not_blow_up(line):
 
 
 def test_more_values_than_any_config_has_are_refused(monkeypatch):
-    monkeypatch.setattr("ppvsr.config.text.MOST_VALUES", 2000)
+    monkeypatch.setattr("ppvsr.config.yaml.MOST_VALUES", 2000)
     assert len(parse("[" + "1, " * 1998 + "1]", "x.yaml")) == 1999
     with pytest.raises(ConfigError, match=r"^x.yaml, line 1, column 5999: more than 2,000 values; this is no config$"):
         parse("[" + "1, " * 9000 + "1]", "x.yaml")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ppvsr.config.tree import load, merge
+from ppvsr.config.yaml import load, merge
 from ppvsr.errors import ConfigError
 
 

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from ppvsr.config.build import build
-from ppvsr.data.codec import h264
-from ppvsr.data.degrade import BD, BI, H264, JPEG, Blur, Noise, Resize
-from ppvsr.data.degraded import Degradation, DegradedFrames
-from ppvsr.data.effects import gaussian, to_bytes
-from ppvsr.data.frames import ArrayFrames
+from ppvsr.data.clips import ArrayFrames
+from ppvsr.data.degrade import BD, BI, H264, JPEG, Blur, Degradation, DegradedFrames, Noise, Resize
+from ppvsr.data.effects import gaussian, h264, to_bytes
 from ppvsr.errors import ConfigError, DataError
 from ppvsr.resize import resize
 from tests.films import pictures

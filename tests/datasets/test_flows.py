@@ -6,10 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ppvsr.data.flows import KnownFlowDataset
 from ppvsr.data.loader import LoaderOptions, batches
-from ppvsr.data.motion import draw_flow, inside, moved
-from ppvsr.data.photos import MovingPhotosDataset
+from ppvsr.data.photos import KnownFlowDataset, MovingPhotosDataset, draw_flow, inside, moved
 from ppvsr.errors import ConfigError, DataError
 from tests.datasets.photos import make_photos
 

@@ -8,11 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
+from ppvsr.data.clips import Dataset, RepeatDataset
 from ppvsr.data.folders import VSRFolderDataset, VSRREDSMultipleGTDataset, VSRVimeo90KDataset
-from ppvsr.data.frames import Dataset
-from ppvsr.data.repeat import RepeatDataset
-from ppvsr.data.steps import GetNeighboringFramesIdx, Transforms
-from ppvsr.data.transforms import NormalizeSequence, SRPairedRandomCrop, TransposeSequence
+from ppvsr.data.pipeline import (
+    GetNeighboringFramesIdx,
+    NormalizeSequence,
+    SRPairedRandomCrop,
+    Transforms,
+    TransposeSequence,
+)
 from ppvsr.errors import ConfigError, DataError
 from tests.datasets.trees import (
     CHOOSE,

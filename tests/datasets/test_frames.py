@@ -2,8 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ppvsr.data.frames import ArrayFrames, ImageFrames, PackedFrames
-from ppvsr.data.pictures import picture_size
+from ppvsr.data.clips import ArrayFrames, ImageFrames, PackedFrames, picture_size
 from ppvsr.errors import DataError
 from tests.datasets.trees import picture
 
@@ -38,7 +37,7 @@ def test_lazy_choice_and_windows_equal_eager_ones(clips):
 
 
 def test_choosing_frames_and_asking_for_the_shape_decode_nothing(clips, monkeypatch):
-    monkeypatch.setattr("ppvsr.data.frames.read_picture", lambda path: pytest.fail(f"{path} was decoded"))
+    monkeypatch.setattr("ppvsr.data.clips.read_picture", lambda path: pytest.fail(f"{path} was decoded"))
     frames = clips[0][0].take([1, 2]).crop(1, 2, 3, 4)
     assert frames.shape == (2, 3, 4, 3)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ppvsr.data.clips import RepeatDataset
 from ppvsr.data.folders import VSRREDSMultipleGTDataset
 from ppvsr.data.loader import LoaderOptions, batches, steps_per_epoch
-from ppvsr.data.repeat import RepeatDataset
 from ppvsr.errors import ConfigError, DataError
 from tests.datasets.trees import TRAIN, reds, silent
 
@@ -132,6 +132,7 @@ def test_clips_of_two_shapes_do_not_make_a_batch():
         run(Numbers(8), last=4)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_an_error_and_not_a_silence():
     steps = batches(Numbers(), LoaderOptions(1, 2), seed=0, first=1, last=10**6)
     next(steps)
@@ -167,6 +168,7 @@ def test_control_c_reaches_the_caller_and_leaves_the_workers_to_it():
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_killed_process_leaves_no_workers():
     code = (

@@ -5,14 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from ppvsr import catalog
 from ppvsr.config.build import plan
+from ppvsr.data.clips import MixedDataset
 from ppvsr.data.loader import LoaderOptions, batches
-from ppvsr.data.mixed import MixedDataset
 from ppvsr.data.photos import MovingPhotosDataset
-from ppvsr.data.steps import Transforms
-from ppvsr.data.transforms import NormalizeSequence, TransposeSequence
+from ppvsr.data.pipeline import NormalizeSequence, Transforms, TransposeSequence
 from ppvsr.errors import ConfigError, DataError
+from ppvsr.train import registry
 from tests.datasets.photos import make_photos
 
 
@@ -65,10 +64,10 @@ def test_nodes_are_nested():
     photos = {"name": "MovingPhotosDataset", "folder": "x", "num_frames": 2}
     node = {"name": "MixedDataset", "shares": [1, 2], "datasets": [photos, {"name": "RepeatDataset", "times": 2}]}
     problems = []
-    assert plan(node, catalog.DATASETS, "dataset.train", catalog.NESTED, problems) is None
+    assert plan(node, registry.DATASETS, "dataset.train", registry.NESTED, problems) is None
     assert problems == ["dataset.train.datasets[1]: RepeatDataset needs `dataset`"]
     node["datasets"][1]["dataset"] = photos
-    mixed = plan(node, catalog.DATASETS, "dataset.train", catalog.NESTED, problems := [])()
+    mixed = plan(node, registry.DATASETS, "dataset.train", registry.NESTED, problems := [])()
     assert not problems and [type(each).__name__ for each in mixed.datasets] == ["MovingPhotosDataset", "RepeatDataset"]
 
 

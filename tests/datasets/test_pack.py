@@ -4,9 +4,9 @@ import os
 import numpy as np
 import pytest
 
-from ppvsr.data import pack
+from ppvsr.data import clips
+from ppvsr.data.clips import pack_clips
 from ppvsr.data.folders import VSRREDSMultipleGTDataset
-from ppvsr.data.pack import pack_clips
 from ppvsr.errors import DataError
 from tests.datasets.trees import TRAIN, generator, picture, reds, silent
 
@@ -36,7 +36,7 @@ def test_packed_clips_give_the_same_samples_and_no_picture_is_decoded(make, tmp_
     expected = [make(packed=False).load(index % 2, generator(index)) for index in range(6)]
     dataset = make(report=lines.append)
     assert lines[-1].endswith(f"; 4 of 4 halves of clips are packed in {tmp_path}/pack")
-    monkeypatch.setattr("ppvsr.data.frames.read_picture", lambda path: pytest.fail(f"{path} was decoded"))
+    monkeypatch.setattr("ppvsr.data.clips.read_picture", lambda path: pytest.fail(f"{path} was decoded"))
     for index, sample in enumerate(expected):
         found = dataset.load(index % 2, generator(index))
         assert all(np.array_equal(found[half], sample[half]) for half in ("lq", "gt"))
@@ -47,8 +47,8 @@ def test_packing_again_does_only_what_is_missing(make, tmp_path, monkeypatch):
     (lost,) = (tmp_path / "pack/LQ").glob("001.*")
     lost.unlink()
     written = []
-    write = pack._write
-    monkeypatch.setattr(pack, "_write", lambda path, frames: (written.append(path.name), write(path, frames)))
+    write = clips._write
+    monkeypatch.setattr(clips, "_write", lambda path, frames: (written.append(path.name), write(path, frames)))
     pack_clips(make(), tmp_path / "pack", silent)
     assert len(written) == 1 and lost.name in written[0]
 
@@ -69,7 +69,7 @@ def test_a_full_disk_leaves_no_half_written_file(make, tmp_path, monkeypatch):
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(pack, "_write", full)
+    monkeypatch.setattr(clips, "_write", full)
     with pytest.raises(DataError, match=r"/pack/LQ/001\..*\.npy: cannot be written: No space left on device"):
         pack_clips(make(), tmp_path / "pack", silent)
     assert packed_files(tmp_path / "pack") == []

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from ppvsr.data.degrade import Noise
-from ppvsr.data.motion import draw_ellipse, draw_path
-from ppvsr.data.photos import MovingPhotosDataset
-from ppvsr.data.steps import GetNeighboringFramesIdx, Transforms
-from ppvsr.data.transforms import PairedRandomHorizontalFlip, TransposeSequence
+from ppvsr.data.photos import MovingPhotosDataset, draw_ellipse, draw_path
+from ppvsr.data.pipeline import GetNeighboringFramesIdx, PairedRandomHorizontalFlip, Transforms, TransposeSequence
 from ppvsr.errors import ConfigError, DataError
 from ppvsr.resize import resize
 from tests.datasets.photos import make_photos

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ppvsr.cli.prepare_reds import main
-from ppvsr.data import prepare_reds
-from ppvsr.data.prepare_reds import FRAMES, REDS4
+from ppvsr.cli.data import reds_main
+from ppvsr.data import prepare
+from ppvsr.data.prepare import REDS4, REDS_FRAMES
 from ppvsr.resize import resize
 
 TOOL = Path(__file__).parents[2] / "tools" / "prepare_reds.py"
@@ -19,7 +19,7 @@ TRAIN, VAL = ("000", "011", "015", "020", "239"), ("000", "029")
 NUMBERS = [*TRAIN, "240", "269"]
 
 
-def write_clip(folder, value, size, frames=FRAMES):
+def write_clip(folder, value, size, frames=REDS_FRAMES):
     """100 pictures of one colour, told apart by it; the file is written once and linked."""
     folder.mkdir(parents=True)
     cv2.imwrite(str(folder / frames[0]), np.full((*size, 3), value, np.uint8))
@@ -37,7 +37,7 @@ def download(root, *, bicubic=True, split=lambda name: Path()):
 
 
 def run(source, target, *arguments):
-    return main(["--input", str(source), "--output", str(target), *map(str, arguments)])
+    return reds_main(["--input", str(source), "--output", str(target), *map(str, arguments)])
 
 
 def value(path):
@@ -56,15 +56,16 @@ def check_layout(target):
         for index, clip in enumerate(NUMBERS):
             folders = [f"train_{kind}/X4/{clip}"] + ([f"REDS4_test_{kind}/X4/{clip}"] if clip in REDS4 else [])
             for folder in folders:
-                expected |= {f"{folder}/{name}" for name in FRAMES}
+                expected |= {f"{folder}/{name}" for name in REDS_FRAMES}
                 colour = index if clip in TRAIN else 100 + index - len(TRAIN)
-                assert value(target / folder / FRAMES[99]) == (size, colour)
+                assert value(target / folder / REDS_FRAMES[99]) == (size, colour)
     assert listing(target) == expected
     lines = (target / "meta_info_REDS_GT.txt").read_text().splitlines()
     assert lines[0] == "000/00000000.png (16, 24, 3)" and lines[-1] == "269/00000099.png (16, 24, 3)"
-    assert [line.split("/")[0] for line in lines] == [clip for clip in NUMBERS for _ in FRAMES]
+    assert [line.split("/")[0] for line in lines] == [clip for clip in NUMBERS for _ in REDS_FRAMES]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("link", ["hard", "symbolic", "none"])
 def test_the_layout_is_that_of_the_configs_and_the_download_stays(tmp_path, link, capsys):
     source = download(tmp_path / "download")
@@ -95,8 +96,8 @@ def test_input_and_output_may_be_one_folder(tmp_path):
     root = download(tmp_path / "REDS")
     before = listing(root)
     assert run(root, root) == 0
-    assert value(root / "train_sharp_bicubic/X4/269" / FRAMES[0]) == ((4, 6, 3), 101)
-    assert value(root / "REDS4_test_sharp/X4/020" / FRAMES[0]) == ((16, 24, 3), 3)
+    assert value(root / "train_sharp_bicubic/X4/269" / REDS_FRAMES[0]) == ((4, 6, 3), 101)
+    assert value(root / "REDS4_test_sharp/X4/020" / REDS_FRAMES[0]) == ((16, 24, 3), 3)
     assert len((root / "meta_info_REDS_GT.txt").read_text().splitlines()) == 700
     assert before < listing(root)
 
@@ -106,19 +107,19 @@ def test_other_kinds_are_regrouped_too(tmp_path):
     write_clip(source / "train_blur" / "000", 9, (16, 24))
     write_clip(source / "val_blur_bicubic/X4" / "000", 8, (4, 6))
     assert run(source, tmp_path / "REDS") == 0
-    assert value(tmp_path / "REDS/REDS4_test_blur/X4/000" / FRAMES[0]) == ((16, 24, 3), 9)
-    assert value(tmp_path / "REDS/train_blur_bicubic/X4/240" / FRAMES[0]) == ((4, 6, 3), 8)
+    assert value(tmp_path / "REDS/REDS4_test_blur/X4/000" / REDS_FRAMES[0]) == ((16, 24, 3), 9)
+    assert value(tmp_path / "REDS/train_blur_bicubic/X4/240" / REDS_FRAMES[0]) == ((4, 6, 3), 8)
 
 
 def test_missing_lq_pictures_are_made_from_gt(tmp_path, capsys):
     source = download(tmp_path / "download", bicubic=False)
     noise = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
-    (source / "train_sharp/000" / FRAMES[5]).unlink()
-    cv2.imwrite(str(source / "train_sharp/000" / FRAMES[5]), noise)
+    (source / "train_sharp/000" / REDS_FRAMES[5]).unlink()
+    cv2.imwrite(str(source / "train_sharp/000" / REDS_FRAMES[5]), noise)
     assert run(source, tmp_path / "REDS") == 0
     assert "--generate-lq makes them" in capsys.readouterr().out
     assert run(source, tmp_path / "REDS", "--generate-lq", "--workers", 1) == 0
-    made = cv2.imread(str(tmp_path / "REDS/train_sharp_bicubic/X4/000" / FRAMES[5]))
+    made = cv2.imread(str(tmp_path / "REDS/train_sharp_bicubic/X4/000" / REDS_FRAMES[5]))
     assert np.array_equal(made, resize(noise, 4, 6))
     check_layout(tmp_path / "REDS")
     capsys.readouterr()
@@ -143,7 +144,7 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         os.symlink(a, b)
 
-    monkeypatch.setitem(prepare_reds.LINKS, "hard", link)
+    monkeypatch.setitem(prepare.LINKS, "hard", link)
     assert run(source, tmp_path / "REDS") == 130
     monkeypatch.undo()
     assert run(source, tmp_path / "REDS") == 0
@@ -152,7 +153,7 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
 
 def test_short_clips_are_named_and_left_out(tmp_path, capsys):
     source = download(tmp_path / "download")
-    (source / "train_sharp/015" / FRAMES[50]).unlink()
+    (source / "train_sharp/015" / REDS_FRAMES[50]).unlink()
     assert run(source, tmp_path / "REDS") == 1
     said = capsys.readouterr()
     assert f"short clips are left out: {source / 'train_sharp/015'} (99 of 100 pictures)" in said.out
@@ -165,7 +166,7 @@ def test_links_that_cannot_be_made_are_an_error_that_helps(tmp_path, monkeypatch
     def refuse(*_args, **_kwargs):
         raise OSError(18, "Invalid cross-device link")
 
-    monkeypatch.setitem(prepare_reds.LINKS, "hard", refuse)
+    monkeypatch.setitem(prepare.LINKS, "hard", refuse)
     assert run(download(tmp_path / "download"), tmp_path / "REDS") == 1
     assert "Invalid cross-device link; another --link may be possible here" in capsys.readouterr().err
 
@@ -182,7 +183,7 @@ def test_links_that_cannot_be_made_are_an_error_that_helps(tmp_path, monkeypatch
 def test_wrong_use_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, arguments, text):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    assert main(arguments) == 2
+    assert reds_main(arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("prepare_reds: ") and text in line
     assert not (tmp_path / "data").exists()

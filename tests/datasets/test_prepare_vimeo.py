@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-import ppvsr.data.prepare_vimeo
+import ppvsr.data.prepare
 import ppvsr.data.shrink
-from ppvsr.cli.prepare_vimeo import main
+from ppvsr.cli.data import vimeo_main
 from ppvsr.resize import resize
 
 TOOL = Path(__file__).parents[2] / "tools" / "vimeo_preprocess.py"
@@ -37,7 +37,7 @@ def vimeo(tmp_path):
 
 def run(root, *arguments, lists=("train", "test")):
     given = [f"--{kind}-annotation={root / f'sep_{kind}list.txt'}" for kind in lists]
-    return main([*given, "--images-root", str(root / "sequences"), *map(str, arguments)])
+    return vimeo_main([*given, "--images-root", str(root / "sequences"), *map(str, arguments)])
 
 
 def generate(root, *arguments, workers=1):
@@ -61,10 +61,10 @@ def test_the_kind_comes_from_the_flag_and_an_annotation_is_a_list_too(vimeo):
     folder.mkdir()
     (vimeo / "sep_testlist.txt").rename(folder / "any.txt")
     images = ["--images-root", str(vimeo / "sequences")]
-    assert main(["--test-annotation", str(folder / "any.txt"), *images]) == 0
+    assert vimeo_main(["--test-annotation", str(folder / "any.txt"), *images]) == 0
     annotation = folder / "meta_info_Vimeo90K_test_GT.txt"
     assert annotation.read_text() == LINE.format("00002/0001")
-    assert main(["--test-annotation", str(annotation), *images]) == 0
+    assert vimeo_main(["--test-annotation", str(annotation), *images]) == 0
     assert annotation.read_text() == LINE.format("00002/0001")
 
 
@@ -95,8 +95,8 @@ def test_a_second_run_reads_no_picture(vimeo, monkeypatch, capsys):
         raise AssertionError("a finished tree must not be read")
 
     heads = []
-    size = ppvsr.data.prepare_vimeo.picture_size
-    monkeypatch.setattr("ppvsr.data.prepare_vimeo.picture_size", lambda path: heads.append(path) or size(path))
+    size = ppvsr.data.prepare.picture_size
+    monkeypatch.setattr("ppvsr.data.prepare.picture_size", lambda path: heads.append(path) or size(path))
     monkeypatch.setattr(ppvsr.data.shrink, "read_picture", never)
     monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", never)
     assert generate(vimeo) == 0
@@ -193,7 +193,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(name, tmp_path, monkeypatch, caps
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x81")
     before = sorted(tmp_path.rglob("*"))
     arguments, text = REFUSALS[name]
-    assert main(["--images-root", "seq", *arguments]) == 2
+    assert vimeo_main(["--images-root", "seq", *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("vimeo_preprocess: ") and text in line
     assert sorted(tmp_path.rglob("*")) == before

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ppvsr.data.pictures import read_picture
+from ppvsr.data.clips import read_picture
 from ppvsr.data.shrink import Job, shrink
 from ppvsr.errors import PpvsrError
 from tests.datasets.test_prepare_vimeo import TOOL, files, run, write_clip
@@ -60,6 +60,7 @@ def group_is_empty(process, seconds=10):
     return False
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_leaves_whole_pictures_and_no_workers_and_goes_on(root):
     process = start(root)
     process.kill()
@@ -74,6 +75,7 @@ def test_killed_in_the_middle_it_leaves_whole_pictures_and_no_workers_and_goes_o
     assert {path: path.stat().st_mtime_ns for path in pictures} == before
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_in_one_line_without_workers_or_half_files(root):
     process = start(root)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: everybody in the group

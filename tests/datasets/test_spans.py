@@ -5,16 +5,19 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from ppvsr.data.flows import KnownFlowDataset
+from ppvsr.data.clips import MixedDataset, RepeatDataset
 from ppvsr.data.folders import VSRREDSMultipleGTDataset
 from ppvsr.data.loader import LoaderOptions, batches
-from ppvsr.data.mixed import MixedDataset
-from ppvsr.data.motion import draw_path
-from ppvsr.data.photos import MovingPhotosDataset
-from ppvsr.data.repeat import RepeatDataset
+from ppvsr.data.photos import KnownFlowDataset, MovingPhotosDataset, draw_path
+from ppvsr.data.pipeline import (
+    GetNeighboringFramesIdx,
+    Item,
+    MirrorVideoSequence,
+    Preprocess,
+    Transforms,
+    TransposeSequence,
+)
 from ppvsr.data.spans import OWN, Span, Spans, forth_and_back
-from ppvsr.data.steps import GetNeighboringFramesIdx, Item, Preprocess, Transforms
-from ppvsr.data.transforms import MirrorVideoSequence, TransposeSequence
 from ppvsr.errors import ConfigError
 from tests.datasets.photos import make_photos
 from tests.datasets.test_steps import numbered

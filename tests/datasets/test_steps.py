@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ppvsr.config.build import check
-from ppvsr.data.frames import ArrayFrames
-from ppvsr.data.steps import GetNeighboringFramesIdx, Item, Preprocess, ReadImageSequence, Transforms
+from ppvsr.data.clips import ArrayFrames
+from ppvsr.data.pipeline import GetNeighboringFramesIdx, Item, Preprocess, ReadImageSequence, Transforms
 from ppvsr.errors import ConfigError, DataError
 from tests.datasets.trees import CHOOSE, READ, TEST, TRAIN, generator, transform
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from ppvsr.config.build import check
-from ppvsr.data import transforms
-from ppvsr.data.frames import ArrayFrames
-from ppvsr.data.transforms import (
+from ppvsr.data import pipeline
+from ppvsr.data.clips import ArrayFrames
+from ppvsr.data.pipeline import (
     MirrorVideoSequence,
     NormalizeSequence,
     PairedRandomHorizontalFlip,
@@ -17,9 +17,7 @@ from ppvsr.errors import ConfigError, DataError
 from tests.datasets.trees import generator, transform
 
 NAMES = [
-    name
-    for name, value in vars(transforms).items()
-    if hasattr(value, "spatial") and name not in {"Chance", "Transform"}
+    name for name, value in vars(pipeline).items() if hasattr(value, "spatial") and name not in {"Chance", "Transform"}
 ]
 
 
@@ -33,7 +31,7 @@ def test_every_transform_accepts_the_keys_that_documents_write():
     assert len(NAMES) == 7, NAMES
     for name in NAMES:
         needed = {"scale": 4, "gt_patch_size": 256} if name == "SRPairedRandomCrop" else {}
-        factory = getattr(transforms, name)
+        factory = getattr(pipeline, name)
         assert not list(check(factory, {**needed, "keys": ["image", "image"]}, "x"))
         assert list(check(factory, {**needed, "keys": ["lq"]}, "x"))
         assert list(check(factory, {**needed, "nothing": 1}, "x"))

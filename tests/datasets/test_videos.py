@@ -8,11 +8,16 @@ import cv2
 import numpy as np
 import pytest
 
-from ppvsr.data import films
+from ppvsr.data import videos
 from ppvsr.data.degrade import BD, H264, JPEG, Blur, Noise
+from ppvsr.data.pipeline import (
+    GetNeighboringFramesIdx,
+    MirrorVideoSequence,
+    SRPairedRandomCrop,
+    Transforms,
+    TransposeSequence,
+)
 from ppvsr.data.spans import Span
-from ppvsr.data.steps import GetNeighboringFramesIdx, Transforms
-from ppvsr.data.transforms import MirrorVideoSequence, SRPairedRandomCrop, TransposeSequence
 from ppvsr.data.videos import VideoFolderDataset
 from ppvsr.errors import ConfigError, DataError
 from ppvsr.resize import resize
@@ -147,7 +152,7 @@ def test_mirrored_is_what_the_pipeline_says(folder):
 
 
 def test_films_are_decoded_once(folder, monkeypatch):
-    monkeypatch.setattr(films, "open_source", lambda path: pytest.fail("decoded again"))
+    monkeypatch.setattr(videos, "open_source", lambda path: pytest.fail("decoded again"))
     dataset = ready(folder, num_frames=4)
     dataset.prepare(lambda line: pytest.fail("prepared again"))
     assert len(dataset) == 4
@@ -209,7 +214,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
         file.write(b"half a film")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(films, "decode", full)
+    monkeypatch.setattr(videos, "decode", full)
     with pytest.raises(DataError, match="No space left on device; set `cache`"):
         ready(tmp_path, num_frames=4)
     assert list((tmp_path / ".ppvsr-cache").iterdir()) == []
@@ -217,7 +222,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
 
 def test_a_film_that_does_not_fit_on_the_disk_is_not_begun(tmp_path, monkeypatch):
     film(tmp_path / "a.mp4", 9)
-    monkeypatch.setattr(films.shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(9 * 70 * 50 * 3 - 1))
+    monkeypatch.setattr(videos.shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(9 * 70 * 50 * 3 - 1))
     with pytest.raises(DataError, match=r"a.mp4 takes 0.0 GB when decoded, and 0.0 GB are free; set `cache`"):
         ready(tmp_path, num_frames=4)
 

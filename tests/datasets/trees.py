@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from ppvsr.data import transforms
-from ppvsr.data.steps import GetNeighboringFramesIdx, ReadImageSequence, Transforms
+from ppvsr.data import pipeline
+from ppvsr.data.pipeline import GetNeighboringFramesIdx, ReadImageSequence, Transforms
 
 SIZE = (24, 32)  # of LQ; GT is four times as large
 
@@ -51,8 +51,8 @@ def vimeo(folder, keys=("00001/0001", "00002/0003")):
 
 def transform(*names):
     """The pipeline of these transforms; "crop" stands for a 4x crop of 32 pixels."""
-    crop = transforms.SRPairedRandomCrop(scale=4, gt_patch_size=32)
-    return Transforms(pipeline=[crop if name == "crop" else getattr(transforms, name)() for name in names])
+    crop = pipeline.SRPairedRandomCrop(scale=4, gt_patch_size=32)
+    return Transforms(pipeline=[crop if name == "crop" else getattr(pipeline, name)() for name in names])
 
 
 READ = [ReadImageSequence(key="lq"), ReadImageSequence(key="gt")]

@@ -24,6 +24,7 @@ def block(word):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
 def test_the_service_answers_the_lines_of_curl(tmp_path):
     pytest.importorskip("fastapi")
@@ -70,6 +71,7 @@ def frames(path):
         return [(frame.time, frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)]
 
 
+@pytest.mark.slow
 def test_a_film_goes_through_paddle_inference(place):
     export_nearest(place / "inference_model" / "PPMSVSRSmall", 5)
     run_example("paddle_inference.py", place)

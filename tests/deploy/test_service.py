@@ -48,6 +48,7 @@ def strict(tmp_path_factory):
         yield service
 
 
+@pytest.mark.slow
 def test_a_film_goes_in_and_comes_out_four_times_larger_with_its_sound(service, clip, tmp_path):
     place = service.accepted(clip, "holiday 第一集.mkv")
     job = service.wait(place, "done", "failed")
@@ -66,6 +67,7 @@ def test_a_film_goes_in_and_comes_out_four_times_larger_with_its_sound(service, 
     assert service.client.delete(place).status_code == 204 and not service.leftovers()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["../../../etc/passwd", "/etc/passwd", "..\\..\\x", "a\x00b", "\n", "..", "", "x" * 999]
 )
@@ -120,6 +122,7 @@ def test_an_upload_that_breaks_off_gives_its_place_back(service, clip):
     assert not service.leftovers()
 
 
+@pytest.mark.slow
 def test_a_full_queue_says_so_and_has_places_again(service, clip, long_clip):
     running = service.accepted(long_clip)
     service.wait(running, "running")
@@ -138,6 +141,7 @@ def test_a_full_queue_says_so_and_has_places_again(service, clip, long_clip):
     service.client.delete(again)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_one_job_only(service, clip, long_clip):
     place = service.accepted(long_clip)
     until(lambda: service.client.get(place).json()["done"])
@@ -173,6 +177,7 @@ def test_other_paths_and_methods_are_answered_in_json_too(service):
     assert service.send(b"x", "n" * 1001).json() == {"error": "name: String should have at most 1000 characters"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", "open-sesame", "Bearer é"])
 def test_without_the_token_nothing_is_done(strict, clip, header):
     answer = strict.send(clip, headers={"Authorization": header.encode()})
@@ -189,6 +194,7 @@ def test_pages_in_browsers_need_a_token(service, strict, clip):
     assert strict.client.get("/jobs/unknown", headers=page).status_code == 404
 
 
+@pytest.mark.slow
 def test_results_are_removed_after_the_stated_time(strict, clip):
     place = strict.accepted(clip)
     assert strict.wait(place, "done", "failed")["state"] == "done"
@@ -203,12 +209,14 @@ def test_large_pictures_and_long_films_are_refused(strict, tmp_path):
     assert strict.wait(long, "failed")["error"].startswith("the film takes 201.0 s, more than 200 s")
 
 
+@pytest.mark.slow
 def test_a_job_that_takes_too_long_is_stopped(strict, long_clip):
     place = strict.accepted(long_clip)
     assert strict.wait(place, "failed")["error"].startswith("it took more than 1 s and was stopped")
     assert not strict.leftovers()
 
 
+@pytest.mark.slow
 def test_an_upload_that_stalls_is_given_up(strict):
     host, port = strict.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=30) as line:
@@ -219,6 +227,7 @@ def test_an_upload_that_stalls_is_given_up(strict):
     assert not strict.leftovers()
 
 
+@pytest.mark.slow
 def test_sigterm_stops_the_running_job_and_leaves_nothing(tmp_path, long_clip):
     with serving(tmp_path / "work") as service:
         place = service.accepted(long_clip)
@@ -229,6 +238,7 @@ def test_sigterm_stops_the_running_job_and_leaves_nothing(tmp_path, long_clip):
     assert gone(worker) and not list(service.folder.iterdir())
 
 
+@pytest.mark.slow
 def test_the_worker_ends_when_the_server_is_killed(tmp_path):
     with pytest.raises(AssertionError, match="-9"), serving(tmp_path / "work") as service:
         (worker,) = service.workers()

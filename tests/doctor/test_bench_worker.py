@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ppvsr.assemble.bench_worker import clip, main, make, weights_of
-from ppvsr.assemble.stages import Engine
+from ppvsr.bench_worker import clip, main, make, weights_of
+from ppvsr.enhance.network import Engine
 from ppvsr.weights.zoo import VARIANTS
 
 
@@ -33,6 +33,7 @@ def test_what_cannot_run_is_an_answer_too(capsys, monkeypatch):
     assert "PPMSVSX" in json.loads(capsys.readouterr().out)["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["PPMSVSRSmall", "PPMSVSRLarge"])
 def test_networks_with_and_without_weights_run(variant, monkeypatch):
     row = replace(VARIANTS[variant], options=VARIANTS["PPMSVSRSmall"].options)  # large takes long

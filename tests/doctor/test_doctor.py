@@ -7,13 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ppvsr import child
-from ppvsr.assemble import doctor, doctor_child, doctor_machine, doctor_packages, doctor_weights
-from ppvsr.assemble.doctor import Report, examine
-from ppvsr.assemble.doctor_cache import compiled_things
-from ppvsr.assemble.doctor_child import inspect
-from ppvsr.assemble.doctor_finding import OK, PROBLEM, WARNING, Finding
-from ppvsr.assemble.doctor_inside import DECODERS, ENCODERS, films
+from ppvsr import doctor
+from ppvsr.doctor import OK, PROBLEM, WARNING, Finding, Report, compiled_things, examine, inspect
+from ppvsr.doctor_worker import DECODERS, ENCODERS, films
+from ppvsr.system import machine, process
 from ppvsr.weights.zoo import REAL
 
 GOOD = {"paddlepaddle": "3.3.1", "numpy": "2.4.0", "opencv-python-headless": "4.10", "av": "17.0.1"}
@@ -44,7 +41,7 @@ def inside(monkeypatch):
     """Let the child of a check be this code."""
 
     def pretend(code):
-        monkeypatch.setattr(doctor_child, "command", lambda *_: [sys.executable, "-c", code])
+        monkeypatch.setattr(doctor, "command", lambda *_: [sys.executable, "-c", code])
 
     return pretend
 
@@ -62,15 +59,15 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_known_bad_combinations_are_found(name, packages):
     packages(BAD[name])
-    found = {each.name: each for each in doctor_packages.combinations()}
+    found = {each.name: each for each in doctor.combinations()}
     assert name in found and found[name].advice and found[name].level != OK
 
 
 def test_good_ones_are_left_alone(packages, monkeypatch):
     monkeypatch.delenv("LD_PRELOAD", raising=False)
     packages(GOOD)
-    assert not list(doctor_packages.combinations())
-    assert set(levels(doctor_packages.packages()).values()) == {OK}
+    assert not list(doctor.combinations())
+    assert set(levels(doctor.packages()).values()) == {OK}
 
 
 def test_the_surroundings_count_too(packages, monkeypatch):
@@ -78,12 +75,12 @@ def test_the_surroundings_count_too(packages, monkeypatch):
     monkeypatch.setenv("LD_PRELOAD", "/usr/lib/libjemalloc.so.2")
     monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
     monkeypatch.setattr(sys, "version_info", (3, 14, 0))
-    assert {"LD_PRELOAD", "C library", "new Python"} <= levels(doctor_packages.combinations()).keys()
+    assert {"LD_PRELOAD", "C library", "new Python"} <= levels(doctor.combinations()).keys()
 
 
 def test_missing_and_old_packages_are_named_with_what_to_do(packages):
     packages({name: version for name, version in GOOD.items() if name != "numpy"} | {"av": "14.2"})
-    found = {each.name: each for each in doctor_packages.packages()}
+    found = {each.name: each for each in doctor.packages()}
     assert found["numpy"] == Finding("numpy", PROBLEM, "not installed", "pip install -r requirements.txt")
     assert found["av"].level == PROBLEM and "14.2, too old: 17 or newer" in found["av"].text
     assert found["matplotlib"].level == OK and "for curves" in found["matplotlib"].advice
@@ -94,7 +91,7 @@ def test_builds_from_source_and_other_names_will_do(packages):
     packages(
         {**{name: GOOD[name] for name in GOOD if name not in ("paddlepaddle", "opencv-python-headless")}, **others}
     )
-    found = {each.name: each for each in doctor_packages.packages()}
+    found = {each.name: each for each in doctor.packages()}
     assert found["paddlepaddle"].level == OK and found["paddlepaddle"].text == "paddlepaddle-gpu 0.0.0"
     assert found["opencv-python-headless"].level == OK
 
@@ -105,50 +102,50 @@ def test_builds_from_source_and_other_names_will_do(packages):
 )
 def test_a_processor_s_instructions_decide(flags, level, advice, tmp_path, monkeypatch):
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: A Chip\nflags\t\t: {flags}\n")
-    monkeypatch.setattr(doctor_machine, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    found = {each.name: each for each in doctor_machine.machine(tmp_path)}["processor"]
+    found = {each.name: each for each in doctor.machine(tmp_path)}["processor"]
     assert found.level == level and advice in found.advice and "A Chip" in found.text
 
 
 @pytest.mark.parametrize(("free", "level"), [(2**28, PROBLEM), (2**30, WARNING), (2**33, OK)])
 def test_little_memory_is_said(free, level, tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor_machine, "free_memory", lambda: free)
-    assert levels(doctor_machine.machine(tmp_path))["free memory"] == level
+    monkeypatch.setattr(doctor, "free_memory", lambda: free)
+    assert levels(doctor.machine(tmp_path))["free memory"] == level
 
 
 def test_disks_are_looked_at_where_the_folder_would_be(tmp_path, monkeypatch):
     monkeypatch.setenv("PPVSR_CACHE", str(tmp_path / "cache"))
     (tmp_path / "file").write_text("")
-    found = {each.name: each for each in doctor_machine.machine(tmp_path / "new/folder")}
+    found = {each.name: each for each in doctor.machine(tmp_path / "new/folder")}
     assert str(tmp_path) in found["disk of the output"].text and found["disk of the output"].level != PROBLEM
-    assert levels(doctor_machine.machine(tmp_path / "file/below"))["disk of the output"] == PROBLEM
+    assert levels(doctor.machine(tmp_path / "file/below"))["disk of the output"] == PROBLEM
     monkeypatch.setenv("PPVSR_CACHE", str(tmp_path / "file"))
-    cache = {each.name: each for each in doctor_machine.machine(tmp_path)}["disk of the cache"]
+    cache = {each.name: each for each in doctor.machine(tmp_path)}["disk of the cache"]
     assert cache.level == WARNING and "$PPVSR_CACHE" in cache.advice
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="of Linux")
 def test_a_folder_that_only_looks_writable_is_a_problem():
-    found = {each.name: each for each in doctor_machine.machine(Path("/proc/films"))}["disk of the output"]
+    found = {each.name: each for each in doctor.machine(Path("/proc/films"))}["disk of the output"]
     assert found == Finding("disk of the output", PROBLEM, "nothing can be written in /proc", "choose another --output")
 
 
 def test_a_full_disk_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10 * 2**20}))
-    found = {each.name: each for each in doctor_machine.machine(tmp_path)}["disk of the output"]
+    found = {each.name: each for each in doctor.machine(tmp_path)}["disk of the output"]
     assert found.level == WARNING and found.text.startswith("10 MB free")
 
 
 def test_weights_are_there_and_intact(tmp_path, monkeypatch):
-    assert levels(doctor_weights.bundled_weights()) == {"weights real": OK, "weights bi": OK}
+    assert levels(doctor.bundled_weights()) == {"weights real": OK, "weights bi": OK}
     monkeypatch.setenv("PPVSR_WEIGHTS", str(tmp_path / "nowhere"))
-    assert levels(doctor_weights.bundled_weights())["offline weights"] == WARNING
-    monkeypatch.setattr(doctor_weights, "BUNDLED", tmp_path)
-    (missing, *_) = doctor_weights.bundled_weights()
+    assert levels(doctor.bundled_weights())["offline weights"] == WARNING
+    monkeypatch.setattr(doctor, "BUNDLED", tmp_path)
+    (missing, *_) = doctor.bundled_weights()
     assert missing.level == PROBLEM and "is missing" in missing.text
     (tmp_path / str(REAL.file)).write_bytes(b"other")
-    (other, *_) = doctor_weights.bundled_weights()
+    (other, *_) = doctor.bundled_weights()
     assert other.level == PROBLEM and "not the file that was published" in other.text
 
 
@@ -170,6 +167,7 @@ ENDINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_however_a_check_ends_there_is_one_line(ending, inside):
     code, level, text = ENDINGS[ending]
@@ -189,7 +187,7 @@ def test_a_check_that_fails_itself_is_a_finding(monkeypatch, tmp_path):
     def faint(_):
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr(doctor_machine, "machine", faint)
+    monkeypatch.setattr(doctor, "machine", faint)
     monkeypatch.setattr(doctor, "inspect", lambda name, patience: [])
     report = examine(tmp_path)
     assert report.findings[0].level == WARNING and report.findings[0].text.endswith("RuntimeError: two")
@@ -209,9 +207,9 @@ def test_what_stands_on_paddle_is_left_out_where_paddle_does_not_work(monkeypatc
 
 
 def test_without_paddle_the_doctor_works_and_says_so(tmp_path, monkeypatch):
-    hide = "import sys; sys.modules['paddle'] = None; import ppvsr.framework as f; f.metadata = None;"
+    hide = "import sys; sys.modules['paddle'] = None; import ppvsr.system.paddle as f; f.metadata = None;"
     hide += "f.check_paddle = lambda: (_ for _ in ()).throw(__import__('ppvsr.errors').errors.PpvsrError('no Paddle'));"
-    monkeypatch.setattr(child, "CODE", f"{hide}\n{child.CODE}")
+    monkeypatch.setattr(process, "CODE", f"{hide}\n{process.CODE}")
     (found,) = inspect("paddle", patience=60)
     assert found == Finding("Paddle", PROBLEM, "no Paddle")
     assert [each.level for each in inspect("test_film", patience=60)] == [OK]
@@ -220,7 +218,7 @@ def test_without_paddle_the_doctor_works_and_says_so(tmp_path, monkeypatch):
 def test_the_codecs_that_films_need_are_here(monkeypatch):
     found = list(films())
     assert {each.level for each in found} == {OK}
-    monkeypatch.setattr("ppvsr.assemble.doctor_inside._has", lambda name, mode: name not in ("libx264", "vp9"))
+    monkeypatch.setattr("ppvsr.doctor_worker._has", lambda name, mode: name not in ("libx264", "vp9"))
     found = {each.text: each.level for each in films()}
     assert found["not in this FFmpeg: mp4, mkv and mov, the default"] == PROBLEM and found["no vp9"] == WARNING
     assert "libx264" in ENCODERS and "vp9" in DECODERS

@@ -3,7 +3,7 @@
 import os
 
 import ppvsr
-from ppvsr.enhance.bicubic import BicubicEnhancer
+from ppvsr.enhance.network import BicubicEnhancer
 from ppvsr.video.encoder import Encoding
 
 SEGMENT = 6

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ppvsr.assemble.inputs import Input
-from ppvsr.assemble.jobs import Job, Outcome, exit_code, make_jobs, work_through
-from ppvsr.assemble.making import Result
+from ppvsr.enhance.batch import Input, Job, Outcome, exit_code, make_jobs, work_through
+from ppvsr.enhance.video import Result
 from ppvsr.errors import UsageError, VideoError
 
 

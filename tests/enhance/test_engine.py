@@ -9,6 +9,7 @@ from ppvsr.enhance.plan import Limits
 from tests.enhance.pictures import Repeater, enlarged, film, nearest, plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppvsr.enhance.bicubic import BicubicEnhancer
 from ppvsr.enhance.finish import Finish, mix, turned
+from ppvsr.enhance.network import BicubicEnhancer
 from ppvsr.errors import UsageError
 from ppvsr.resize import resize
 from ppvsr.video.frames import Color, Frame, VideoInfo

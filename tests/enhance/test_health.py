@@ -7,8 +7,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppvsr.enhance.engine import Enhancer
-from ppvsr.enhance.health import lost, unsound
+from ppvsr.enhance.engine import Enhancer, lost, unsound
 from ppvsr.errors import PpvsrError
 from ppvsr.video.frames import Frame
 from tests.enhance.pictures import Held, Repeater, enlarged, film, nearest, plan, spoilt

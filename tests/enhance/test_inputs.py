@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ppvsr.assemble.inputs import find_inputs
+from ppvsr.enhance.batch import find_inputs
 from ppvsr.errors import UsageError
 
 ODD = [

@@ -5,14 +5,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from ppvsr.assemble.stages import Cut, Engine, choose_stages, make_enhancer, plan_stage
+from ppvsr.enhance.network import Cut, Engine, choose_stages, make_enhancer, plan_stage
 from ppvsr.errors import PpvsrError, UsageError
-from ppvsr.framework import use_device
+from ppvsr.system.paddle import use_device
 from ppvsr.video.frames import Frame
 
 MB = 2**20
 
 
+@pytest.mark.slow
 def test_tiles_show_no_seam():
     """Within one frame the network sees less far than the tiles overlap, so nothing may differ.
 
@@ -71,6 +72,7 @@ def test_windows_that_nobody_asked_for_become_shorter_when_memory_is_short():
         plan_stage(stage, 90, 160, Cut(memory=450 * MB))
 
 
+@pytest.mark.slow
 def test_what_a_backend_spoils_is_computed_again_on_dygraph(monkeypatch):
     use_device("cpu")
     (stage,) = choose_stages("PPMSVSR", None)
@@ -83,7 +85,7 @@ def test_what_a_backend_spoils_is_computed_again_on_dygraph(monkeypatch):
         net.reconstruct = spoilt[backend]
         return backend
 
-    monkeypatch.setattr("ppvsr.runtime.backend.use_backend", use_backend)
+    monkeypatch.setattr("ppvsr.compile.backend.use_backend", use_backend)
     frame = Frame(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8), Fraction(3, 2))
     planned = plan_stage(stage, 64, 64, Cut())
     (result,) = make_enhancer(stage, *planned, Engine(), said.append)([frame])

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from ppvsr.enhance.parallel import in_order
+from ppvsr.enhance.chunks import in_order
 
 
 @pytest.fixture(autouse=True)

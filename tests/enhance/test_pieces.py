@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ppvsr.enhance.pieces import LONGEST_REST, pieces, run
+from ppvsr.enhance.chunks import LONGEST_REST, pieces, run
 from ppvsr.video.frames import Frame
 
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from ppvsr.enhance.memory import format_size, free_memory
 from ppvsr.enhance.plan import TILE_OVERLAP, Cost, Limits, count_tiles, make_plan
 from ppvsr.errors import PpvsrError, UsageError
+from ppvsr.system.machine import format_size, free_memory
 
 GB = 2**30
 COST = Cost(per_frame=1000, per_pass=20000)

@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 
 import ppvsr
-from ppvsr.assemble import making
-from ppvsr.assemble.identity import identity_of
-from ppvsr.enhance.bicubic import BicubicEnhancer
+from ppvsr.enhance import video
+from ppvsr.enhance.network import BicubicEnhancer
+from ppvsr.enhance.request import identity_of
 from ppvsr.errors import UsageError, VideoError
 from ppvsr.video.encoder import Encoding
-from ppvsr.video.ledger import read_ledger
-from tests.assemble.killed import ENCODING, SEGMENT, computed_in_segments
+from ppvsr.video.workdir import read_ledger
+from tests.enhance.killed import ENCODING, SEGMENT, computed_in_segments
 from tests.films import make_film
 
 ROOT = Path(__file__).parents[2]
 BEE = ROOT / "demo/bee_160x90.mp4"  # 60 frames, with sound
 KILLS, PATIENCE = 20, 60
 PROCESSES = multiprocessing.get_context("forkserver")  # they import once
-PROCESSES.set_forkserver_preload(["tests.assemble.killed"])
+PROCESSES.set_forkserver_preload(["tests.enhance.killed"])
 
 
 def decoded(path):
@@ -45,6 +45,7 @@ def same(first, second):
     return len(pictures)
 
 
+@pytest.mark.slow
 def test_a_film_whose_making_is_killed_again_and_again_becomes_the_same_film(tmp_path):
     whole = ppvsr.enhance_video(BEE, tmp_path / "whole.mp4", "Bicubic", segment=SEGMENT, encoding=ENCODING)
     rng = random.Random(0)
@@ -99,7 +100,7 @@ class Interrupt(BicubicEnhancer):
 def interrupted(tmp_path, monkeypatch):
     """A film of 20 frames whose making in segments of 8 was interrupted in the second one; with what to call it by."""
     source, target = make_film(tmp_path / "in.mp4", 20), tmp_path / "out.mp4"
-    monkeypatch.setattr("ppvsr.assemble.stages.BicubicEnhancer", Interrupt)
+    monkeypatch.setattr("ppvsr.enhance.network.BicubicEnhancer", Interrupt)
     monkeypatch.setattr(Interrupt, "after", 12)
     with pytest.raises(KeyboardInterrupt):
         ppvsr.enhance_video(source, target, "Bicubic", segment=8)
@@ -138,7 +139,7 @@ def test_other_options_are_refused_with_what_differs(interrupted, change, told):
 
 def test_another_source_or_version_is_refused(interrupted, monkeypatch):
     source, target = interrupted
-    monkeypatch.setattr("ppvsr.assemble.identity.__version__", "9.9")
+    monkeypatch.setattr("ppvsr.enhance.request.__version__", "9.9")
     with pytest.raises(UsageError, match=r"versions.ppvsr 9\.9, was"):
         ppvsr.enhance_video(source, target, "Bicubic", segment=8)
     make_film(source, 21)
@@ -146,6 +147,7 @@ def test_another_source_or_version_is_refused(interrupted, monkeypatch):
         ppvsr.enhance_video(source, target, "Bicubic", segment=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", [8 << 30, 1 << 20], ids=["plenty", "not even enough for a new run"])
 def test_the_plan_stays_that_of_the_first_run_whatever_memory_is_free_now(tmp_path, memory):
     source, lines = make_film(tmp_path / "in.mp4", 9, height=64, width=64), []
@@ -201,8 +203,8 @@ def test_damaged_plans_are_refused(interrupted, plans):
 
 def test_a_source_that_is_cut_otherwise_than_before_is_told(interrupted, monkeypatch):
     source, target = interrupted
-    monkeypatch.setattr("ppvsr.assemble.making.context_of", lambda links: 0)
-    own = making.cuts
+    monkeypatch.setattr("ppvsr.enhance.video.context_of", lambda links: 0)
+    own = video.cuts
 
     def later(order, info, say):
         def mark(frames):
@@ -211,7 +213,7 @@ def test_a_source_that_is_cut_otherwise_than_before_is_told(interrupted, monkeyp
 
         return mark
 
-    monkeypatch.setattr(making, "cuts", later)
+    monkeypatch.setattr(video, "cuts", later)
     with pytest.raises(VideoError, match=r"24 frames are finished of a film of 20.*--overwrite starts anew"):
         ppvsr.enhance_video(source, target, "Bicubic", segment=8)
     assert not target.exists()
@@ -239,9 +241,10 @@ def test_folders_of_pictures_are_told_apart(tmp_path, change, same_run):
 
 def test_a_full_disk_leaves_what_was_finished(tmp_path, monkeypatch):
     source, target = make_film(tmp_path / "in.mp4", 20), tmp_path / "out.mp4"
-    from ppvsr.video import work
+    from ppvsr.system import files
+    from ppvsr.video import output
 
-    own, calls = work.measure, []
+    own, calls = files.measure, []
 
     def full(path):
         calls.append(path)
@@ -249,12 +252,12 @@ def test_a_full_disk_leaves_what_was_finished(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         return own(path)
 
-    monkeypatch.setattr(work, "measure", full)
+    monkeypatch.setattr(output, "measure", full)
     with pytest.raises(
         VideoError, match=r"No space left on device; 10? ?\d* finished frames are kept|8 finished frames"
     ):
         ppvsr.enhance_video(source, target, "Bicubic", segment=8)
-    monkeypatch.setattr(work, "measure", own)
+    monkeypatch.setattr(output, "measure", own)
     lines = []
 
     assert ppvsr.enhance_video(source, target, "Bicubic", segment=8, reporter=Listener(lines)).frames == 20
@@ -285,6 +288,7 @@ class Stopping:
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_network_sees_the_same_frames_after_an_interruption(tmp_path):
     source = make_film(tmp_path / "in.mp4", 9, height=64, width=64)
     options = {"segment": 4, "num_frames": 5, "overlap": 1, "backend": "dygraph"}

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from ppvsr.archs.basicvsr import BasicVSR
-from ppvsr.assemble.network import load_network
 from ppvsr.enhance.engine import Enhancer
 from ppvsr.enhance.plan import Limits
-from ppvsr.framework import use_device
-from ppvsr.metrics import psnr
+from ppvsr.evaluate.metrics import psnr
+from ppvsr.system.paddle import use_device
 from ppvsr.video.frames import Frame
 from ppvsr.video.open import open_source
+from ppvsr.weights.networks import load_network
 from ppvsr.weights.zoo import find_variant
 from tests.enhance.pictures import Repeater, enlarged, film, plan
 
@@ -71,12 +71,14 @@ def run(net, frames, window, overlap, *, streaming):
     return [frame.image for frame in Enhancer(net, made)(iter(frames))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 4])
 def test_a_film_of_one_block_is_what_the_network_makes_of_the_whole_clip(small, bee, count):
     whole = run(small, bee[:count], count, 0, streaming=False)
     assert all(np.array_equal(*pair) for pair in zip(run(small, bee[:count], 5, 2, streaming=True), whole, strict=True))
 
 
+@pytest.mark.slow
 def test_streams_are_no_worse_than_windows(small, bee):
     """The quality is the likeness to the whole clip, in windows so short that it shows."""
     whole = run(small, bee, len(bee), 0, streaming=False)
@@ -90,6 +92,7 @@ def test_streams_are_no_worse_than_windows(small, bee):
     assert min(streamed) > 50
 
 
+@pytest.mark.slow
 def test_features_are_extracted_once_for_every_frame(bee, monkeypatch):
     net = BasicVSR(mid_channels=8, num_blocks=1)
     net.eval()
@@ -103,6 +106,7 @@ def test_features_are_extracted_once_for_every_frame(bee, monkeypatch):
     assert forward.count("backward") == len(bee) + 2  # the look-ahead of the first of two blocks (5, 3)
 
 
+@pytest.mark.slow
 def test_a_still_film_stays_the_same_for_long():
     """What a stream carries on does not pile up."""
     net = BasicVSR(mid_channels=8, num_blocks=1)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ppvsr.enhance.threads import Outbox, _patiently, prefetch
+from ppvsr.enhance.chunks import Outbox, _patiently, prefetch
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from ppvsr.enhance.tiles import spans, tiles
+from ppvsr.enhance.plan import spans, tiles
 
 
 def test_spans_cover_every_length_with_context():

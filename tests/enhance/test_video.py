@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import ppvsr
-from ppvsr.enhance.bicubic import BicubicEnhancer
 from ppvsr.enhance.finish import Finish
+from ppvsr.enhance.network import BicubicEnhancer
 from ppvsr.errors import UsageError
-from ppvsr.video.moment import Moment
-from ppvsr.video.scene_list import SceneOptions
+from ppvsr.video.frames import Moment
+from ppvsr.video.scenes import SceneOptions
 from tests.films import make_film, pictures, streams
 
 FIRST, SECOND = 10, 12  # frames of the two scenes

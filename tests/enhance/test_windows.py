@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from ppvsr.windows import windows
+from ppvsr.enhance.engine import windows
 
 
 def test_every_item_is_kept_once_with_context():

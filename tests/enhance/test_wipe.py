@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from ppvsr.enhance.wipe import Wipe, join, preview
+from ppvsr.enhance.finish import Wipe, join, preview
 from ppvsr.resize import resize
 from ppvsr.video.frames import Frame
 

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ppvsr.data.frames import ArrayFrames, Clip
+from ppvsr.data.clips import ArrayFrames, Clip
 from ppvsr.errors import DataError, PpvsrError
-from ppvsr.train.evaluate import evaluate, standard_metrics
+from ppvsr.evaluate.evaluate import evaluate, standard_metrics
 
 METRICS = standard_metrics()
 
@@ -204,7 +204,7 @@ def test_pictures_too_small_for_the_border_are_refused_by_name():
 
 
 class Team:
-    """Ranks as threads of this process: what `ppvsr.train.ranks.Ranks` promises, without Paddle."""
+    """Ranks as threads of this process: what `ppvsr.system.ranks.Ranks` promises, without Paddle."""
 
     def __init__(self, world):
         self.arrays, self.barrier, self.world = [None] * world, Barrier(world), world

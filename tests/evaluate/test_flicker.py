@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ppvsr.flicker import find_motion, warping_error
+from ppvsr.evaluate.metrics import find_motion, warping_error
 
 
 def texture(height, width, seed=0, shift=0.0):

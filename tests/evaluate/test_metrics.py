@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ppvsr.metrics import PSNR, SSIM, EndPointError, psnr, ssim
+from ppvsr.evaluate.metrics import PSNR, SSIM, EndPointError, psnr, ssim
 
 TOLERANCE = 1e-5  # dB: the references compute in float32
 

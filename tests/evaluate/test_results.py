@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from ppvsr.errors import PpvsrError
-from ppvsr.train.evaluate import ClipScore, Scores
-from ppvsr.train.results import table, write_csv, write_json
+from ppvsr.evaluate.evaluate import ClipScore, Scores, table, write_csv, write_json
 
 NET = Scores(
     (

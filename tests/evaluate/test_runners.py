@@ -4,12 +4,13 @@ import numpy as np
 import paddle
 import pytest
 
-from ppvsr.assemble import stages
-from ppvsr.assemble.runners import as_it_is, mirrored_runner, network_runner, variant_runner
-from ppvsr.assemble.stages import Engine
-from ppvsr.data.frames import ArrayFrames
+from ppvsr.compile import backend
+from ppvsr.data.clips import ArrayFrames
+from ppvsr.enhance import network
+from ppvsr.enhance.network import Engine
 from ppvsr.errors import UsageError
-from ppvsr.runtime import backend
+from ppvsr.evaluate.runners import as_it_is, mirrored_runner, network_runner
+from ppvsr.evaluate.score import variant_runner
 
 
 class Nearest(paddle.nn.Layer):
@@ -94,8 +95,8 @@ def test_results_are_given_as_they_are():
 def loads(monkeypatch):
     """Let variants run Nearest, and list the networks that were given weights."""
     nets = []
-    monkeypatch.setattr(stages, "create_model", lambda name, **options: Nearest())
-    monkeypatch.setattr(stages, "fill", lambda net, weights: nets.append(net))
+    monkeypatch.setattr(network, "create_model", lambda name, **options: Nearest())
+    monkeypatch.setattr(network, "fill", lambda net, weights: nets.append(net))
     return nets
 
 

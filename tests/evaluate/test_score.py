@@ -6,11 +6,19 @@ import cv2
 import numpy as np
 import pytest
 
-from ppvsr.assemble.pairs import pair, shrunk
-from ppvsr.assemble.reel import FilmFrames, Reel
-from ppvsr.assemble.scores import Measurement, Run, score_films, score_results, score_variant
 from ppvsr.errors import DataError, UsageError, VideoError
-from ppvsr.metrics import psnr
+from ppvsr.evaluate.metrics import psnr
+from ppvsr.evaluate.score import (
+    FilmFrames,
+    Measurement,
+    Reel,
+    Run,
+    pair,
+    score_films,
+    score_results,
+    score_variant,
+    shrunk,
+)
 from ppvsr.resize import resize
 from ppvsr.video.open import open_source
 from ppvsr.weights.zoo import find_variant
@@ -51,7 +59,7 @@ def test_a_reel_gives_any_frame_in_any_order_and_decodes_in_order_once(tmp_path,
     film = make_film(tmp_path / "a.mp4", 6)
     expected = frames_of(film)
     opened = []
-    monkeypatch.setattr("ppvsr.assemble.reel.open_source", lambda *a, **k: opened.append(a) or open_source(*a, **k))
+    monkeypatch.setattr("ppvsr.evaluate.score.open_source", lambda *a, **k: opened.append(a) or open_source(*a, **k))
     with Reel(film) as reel:
         clip = FilmFrames(reel)
         assert clip.shape == (6, 32, 48, 3) and len(clip) == 6
@@ -190,6 +198,7 @@ def test_a_damaged_picture_is_named(tmp_path):
         score_results(sr, gt, Measurement())
 
 
+@pytest.mark.slow
 def test_a_variant_is_run_and_measured_and_its_weights_are_recorded(tmp_path):
     truth = list(pictures(2, 64, 72))
     lq = write(tmp_path / "lq", [resize(image, 16, 18) for image in truth])
@@ -206,6 +215,7 @@ def test_a_variant_is_run_and_measured_and_its_weights_are_recorded(tmp_path):
     assert any(line.startswith(f"PPMSVSR: weights '{row.name}', trained on") for line in hear.lines)
 
 
+@pytest.mark.slow
 def test_films_are_measured_with_bicubic_beside_the_variant(tmp_path):
     films = [make_film(tmp_path / f"{name}.mp4", 2, height=64, width=64) for name in "ab"]
     hear = Lines()

@@ -1,7 +1,7 @@
 import pytest
 
 from ppvsr.errors import PpvsrError
-from ppvsr.export.child import last_words, run_child
+from ppvsr.system.process import last_words, run_child
 
 ABORT = """I1122 a line of a log
 \x1b[0;31m[ERROR][Paddle2ONNX] Due to the unsupported operators, the conversion is aborted.\x1b[0m

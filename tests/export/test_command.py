@@ -3,12 +3,12 @@
 import pytest
 import yaml
 
-from ppvsr.assemble.experiment import FOR_EXPORT, read_experiment
-from ppvsr.assemble.network import create_model
-from ppvsr.cli.export import main
+from ppvsr.cli.export import export_main
 from ppvsr.errors import ConfigError, PpvsrError
-from ppvsr.export.model import read_exported
-from ppvsr.weights.save import save
+from ppvsr.export.exported import read_exported
+from ppvsr.train.experiment import FOR_EXPORT, read_experiment
+from ppvsr.weights.files import save
+from ppvsr.weights.networks import create_model
 
 NETWORK = {"name": "BasicVSRNet", "mid_channels": 4, "num_blocks": 1}
 MODEL = {"name": "BasicVSRModel", "generator": NETWORK, "pixel_criterion": {"name": "CharbonnierLoss"}}
@@ -23,10 +23,11 @@ def config(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_config_and_weights_become_proved_files(config, tmp_path, capsys):
     out = tmp_path / "out"
     call = ["-c", str(config), "--load", str(tmp_path / "w.npz"), "-s", "1,1,3,64,64", "--output_dir", str(out)]
-    assert main(call) == 0
+    assert export_main(call) == 0
     name = "basicvsrmodel_generator"
     assert f"{out}/{name}.yaml: written, and proved equal to the network" in capsys.readouterr().out
     assert {each.name for each in out.iterdir()} == {f"{name}{end}" for end in (".json", ".pdiparams", ".yaml")}
@@ -36,7 +37,7 @@ def test_a_config_and_weights_become_proved_files(config, tmp_path, capsys):
         "num_blocks": 1,
     }
     assert exported.about["weights"]["name"] == "w.npz" and exported.about["weights"]["licence"] is None
-    assert main(call) == 2
+    assert export_main(call) == 2
     assert "exists already" in capsys.readouterr().err
     (out / f"{name}.pdiparams").write_bytes(b"x")
     with pytest.raises(PpvsrError, match=r"pdiparams: it is damaged or of another export"):
@@ -48,6 +49,7 @@ def test_a_config_and_weights_become_proved_files(config, tmp_path, capsys):
         read_exported(out / "other.onnx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -68,7 +70,7 @@ def test_a_config_and_weights_become_proved_files(config, tmp_path, capsys):
 def test_wrong_use_is_one_line(arguments, code, message, config, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     known = {"CONFIG": str(config), "W": str(tmp_path / "w.npz")}
-    assert main([known.get(each, each) for each in arguments]) == code
+    assert export_main([known.get(each, each) for each in arguments]) == code
     error = capsys.readouterr().err
     assert message in error and error.startswith("ppvsr-export: ") and error.count("\n") == 1
     assert not (tmp_path / "inference_model").exists()

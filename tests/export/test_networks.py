@@ -9,11 +9,10 @@ import pytest
 import yaml
 
 from ppvsr.errors import PpvsrError, UsageError
-from ppvsr.export import proof, repair
-from ppvsr.export.about import Origin
-from ppvsr.export.model import read_exported
-from ppvsr.export.shape import ClipShape
-from ppvsr.export.target import Target
+from ppvsr.export import engines
+from ppvsr.export import onnx as repair
+from ppvsr.export.exported import read_exported
+from ppvsr.export.files import ClipShape, Origin, Target
 from ppvsr.export.write import Options, write_clip, write_steps
 from tests.archs.nets import TINY, clip, tiny
 
@@ -46,6 +45,7 @@ def size_of(name):
     return (65, 70) if name == "IconVSR" else (64, 64)  # it fits frames to multiples of 4 itself
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 def test_the_program_of_paddle_equals_the_network(name, tmp_path, in_process):
     h, w = size_of(name)
@@ -57,6 +57,7 @@ def test_the_program_of_paddle_equals_the_network(name, tmp_path, in_process):
     assert "ppvsr_" not in (tmp_path / f"{name}.json").read_text()  # our own operators
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 def test_the_onnx_file_equals_the_network(name, tmp_path, in_process):
     h, w = size_of(name)
@@ -71,6 +72,7 @@ def test_the_onnx_file_equals_the_network(name, tmp_path, in_process):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["paddle", "onnx"])
 def test_batch_height_and_width_may_be_free(format, tmp_path, in_process):
     about = yaml.safe_load(write(tmp_path, "BasicVSRNet", format, "-1,2,3,-1,-1").read_text())
@@ -82,6 +84,7 @@ def test_batch_height_and_width_may_be_free(format, tmp_path, in_process):
         np.testing.assert_allclose(run({"lq": frames.numpy()})["sr"], expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_portable_means_without_deformconv_and_auxiliary_pictures_come_first(tmp_path, in_process):
     write(tmp_path, "MSVSR", "onnx", "1,2,3,64,64", portable=True, auxiliary=True)
     model = onnx.load(tmp_path / "MSVSR.onnx")
@@ -93,13 +96,14 @@ def test_portable_means_without_deformconv_and_auxiliary_pictures_come_first(tmp
     assert np.abs(found["auxiliary"] - expected).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_program_that_differs_is_not_written(tmp_path, in_process, monkeypatch):
     monkeypatch.setattr(repair, "ATTRIBUTES", repair.ATTRIBUTES[1:])  # slopes as paddle2onnx leaves them
     with pytest.raises(PpvsrError, match=r"BasicVSRNet: the program differs.*onnxruntime; allowed: 1e-04.*nothing was"):
         write(tmp_path, "BasicVSRNet", "onnx", "1,1,3,64,64")
     assert not list(tmp_path.iterdir())
     monkeypatch.setitem(
-        proof.ENGINES, "plain", lambda path, threads: lambda inputs: {"sr": np.full((1, 1, 3, 256, 256), np.nan)}
+        engines.ENGINES, "plain", lambda path, threads: lambda inputs: {"sr": np.full((1, 1, 3, 256, 256), np.nan)}
     )
     with pytest.raises(PpvsrError, match=r"differs from the network by nan \(plain"):
         write(tmp_path, "BasicVSRNet", "paddle", "1,1,3,64,64")

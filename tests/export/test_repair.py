@@ -8,8 +8,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from ppvsr.export.program import Program, attribute  # noqa: E402
-from ppvsr.export.repair import bypass_identities, drop_unused, rename, repair  # noqa: E402
+from ppvsr.export.onnx import Program, attribute, bypass_identities, drop_unused, rename, repair  # noqa: E402  # noqa: E402
 
 
 def operator(kind, inputs=(), outputs=(), **attributes):

@@ -1,7 +1,7 @@
 import paddle
 import pytest
 
-from ppvsr.export.sampling import sampled
+from ppvsr.export.write import sampled
 from ppvsr.ops.deform import DeformConv2D
 
 

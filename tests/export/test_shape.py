@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from ppvsr.errors import UsageError
-from ppvsr.export.shape import ClipShape
+from ppvsr.export.files import ClipShape
 
 
 class MSVSR(SimpleNamespace):

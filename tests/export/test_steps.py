@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from ppvsr.errors import UsageError
-from ppvsr.export.about import Origin
-from ppvsr.export.target import Target
+from ppvsr.export.files import Origin, Target
 from ppvsr.export.write import Options, write_steps
 from tests.archs.nets import clip, tiny
 
@@ -28,6 +27,7 @@ def loop():
     return names
 
 
+@pytest.mark.slow
 def test_the_printed_loop_gives_what_the_network_gives(loop, tmp_path, in_process):
     net = tiny("MSVSR")
     net.eval()

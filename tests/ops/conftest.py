@@ -6,15 +6,15 @@ from pathlib import Path
 import paddle
 import pytest
 
-from ppvsr.ops import native, native_cache
+from ppvsr.ops import build, native
 
 
 @pytest.fixture(scope="session")
 def operator():
     """Compile the own operators, into the cache of this machine; where there is a compiler, that must work."""
     try:
-        native_cache.built(native.SOURCES)
-    except native_cache.BuildError as error:
+        build.built(native.SOURCES)
+    except build.BuildError as error:
         pytest.skip(f"no operator can be had on this machine: {error}")
     assert native.load() is None
 

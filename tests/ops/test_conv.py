@@ -12,7 +12,7 @@ import paddle.nn.functional as F
 import pytest
 
 from ppvsr.ops import native
-from ppvsr.ops.conv import convolve, run_chain
+from ppvsr.ops.layers import convolve, run_chain
 from ppvsr.ops.lowering import Lowering, convolves, lowered
 
 ROOT = Path(__file__).parents[2]
@@ -154,6 +154,7 @@ native.conv3x3([paddle.rand([2, 8, 5, 7])], weight, paddle.zeros([4]))
 """
 
 
+@pytest.mark.slow
 def test_it_says_how_long_it_took_when_asked(operator):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PPVSR_VERBOSE": "1"}
     child = subprocess.run([sys.executable, "-c", CALL], capture_output=True, text=True, env=environment, check=True)

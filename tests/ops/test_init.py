@@ -3,7 +3,7 @@ import paddle.nn as nn
 
 from ppvsr.ops.deform import FlowGuidedAlignment
 from ppvsr.ops.init import reset_weights
-from ppvsr.ops.resample import PixelShufflePack
+from ppvsr.ops.layers import PixelShufflePack
 
 
 def values(layer):

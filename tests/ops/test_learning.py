@@ -8,8 +8,8 @@ import pytest
 
 from ppvsr.archs.msvsr import MSVSR
 from ppvsr.ops import native
-from ppvsr.ops.conv import convolve
 from ppvsr.ops.deform import use_native
+from ppvsr.ops.layers import convolve
 from tests.archs.nets import clip, tiny
 from tests.ops.test_conv import RNG, SIZES, conv3x3, normal
 
@@ -98,6 +98,7 @@ def test_what_does_not_fit_is_refused(operator, change, message):
         native.learning_conv3x3(**{**given, **change})
 
 
+@pytest.mark.slow
 def test_a_network_learns_by_it_when_it_is_told_to(operator, monkeypatch):
     net = tiny("MSVSR")
     net.train()

@@ -6,9 +6,8 @@ import paddle.nn as nn
 import pytest
 
 from ppvsr.ops import native
+from ppvsr.ops.layers import conv_shuffled, double, flow_warp, resize, upsample
 from ppvsr.ops.lowering import Lowering, current, lowered
-from ppvsr.ops.resample import conv_shuffled, double, resize, upsample
-from ppvsr.ops.warp import flow_warp
 
 
 def rand(*shape):

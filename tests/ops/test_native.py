@@ -10,7 +10,7 @@ import paddle
 import pytest
 from paddle.vision.ops import deform_conv2d as paddle_deform_conv2d
 
-from ppvsr.ops import native, native_cache
+from ppvsr.ops import build, native
 from ppvsr.ops.deform import DeformConv2D, FlowGuidedAlignment, use_native
 
 ROOT = Path(__file__).parents[2]
@@ -179,6 +179,7 @@ for name, run in runs.items():
 """
 
 
+@pytest.mark.slow
 def test_it_works_in_saved_programs_and_in_paddle_inference(operator, tmp_path):
     """In a process of its own: oneDNN, which once handed over a layout of its own, might take this one down."""
     script = tmp_path / "program.py"
@@ -310,27 +311,27 @@ def sources(tmp_path, monkeypatch):
 
 
 def test_a_library_is_compiled_once(sources, tmp_path):
-    first = native_cache.library(sources)
-    assert first == native_cache.library(sources) and first.read_text() == "made\n"
+    first = build.library(sources)
+    assert first == build.library(sources) and first.read_text() == "made\n"
     assert links(tmp_path) == 1
     assert sorted(path.name for path in first.parent.iterdir()) == ["compile.log", "library.so"]
 
 
 def test_one_can_ask_without_compiling(sources, tmp_path):
-    compiler, path = native_cache.built(sources)
+    compiler, path = build.built(sources)
     assert compiler == [str(tmp_path / "fake")] and path is None and not (tmp_path / "cache").exists()
-    assert native_cache.built(sources)[1] is None
-    made = native_cache.library(sources)
-    assert native_cache.built(sources) == (compiler, made)
+    assert build.built(sources)[1] is None
+    made = build.library(sources)
+    assert build.built(sources) == (compiler, made)
 
 
 def test_asking_fails_where_compiling_would(sources, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(native_cache.BuildError, match=r"no C\+\+ compiler .no-such-compiler. was found"):
-        native_cache.built(sources)
+    with pytest.raises(build.BuildError, match=r"no C\+\+ compiler .no-such-compiler. was found"):
+        build.built(sources)
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(native_cache.BuildError, match="on Linux only, not on darwin"):
-        native_cache.built(sources)
+    with pytest.raises(build.BuildError, match="on Linux only, not on darwin"):
+        build.built(sources)
 
 
 def test_a_user_without_a_home_is_told_what_to_do(lost, monkeypatch):
@@ -344,11 +345,11 @@ def test_a_user_without_a_home_is_told_what_to_do(lost, monkeypatch):
 
 
 def test_of_two_at_once_one_waits(sources, tmp_path):
-    home = native_cache.cache() / native_cache._key(sources, native_cache._compiler())
+    home = build.cache() / build._key(sources, build._compiler())
     home.parent.mkdir(parents=True)
     with open(f"{home}.lock", "ab") as lock, ThreadPoolExecutor(4) as pool:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        waiting = [pool.submit(native_cache.library, sources) for _ in range(4)]
+        waiting = [pool.submit(build.library, sources) for _ in range(4)]
         assert not any(each.done() for each in waiting) and not home.exists()
         fcntl.flock(lock, fcntl.LOCK_UN)
         assert {each.result(timeout=30) for each in waiting} == {home / "library.so"}
@@ -356,26 +357,26 @@ def test_of_two_at_once_one_waits(sources, tmp_path):
 
 
 def test_what_a_killed_process_left_does_not_matter(sources):
-    home = native_cache.cache() / native_cache._key(sources, native_cache._compiler())
+    home = build.cache() / build._key(sources, build._compiler())
     for folder in (home, Path(f"{home}.part")):
         folder.mkdir(parents=True)
         (folder / "a.o").write_text("half")
-    assert native_cache.library(sources) == home / "library.so"
+    assert build.library(sources) == home / "library.so"
     assert not Path(f"{home}.part").exists()
 
 
 @pytest.mark.parametrize("changed", ["a.cc", "a.h", "processor", "paddle", "compiler"])
 def test_whatever_matters_makes_another_library(sources, monkeypatch, changed):
-    first = native_cache.library(sources)
+    first = build.library(sources)
     if changed in ("a.cc", "a.h"):
         (sources / changed).write_text("int b;")
     elif changed == "processor":
-        monkeypatch.setattr(native_cache, "_processor", lambda: "flags: none")
+        monkeypatch.setattr(build, "_processor", lambda: "flags: none")
     elif changed == "paddle":
         monkeypatch.setattr(paddle, "__version__", "9.9")
     else:
         monkeypatch.setenv("CXX", f"{os.environ['CXX']} -v")
-    assert native_cache.library(sources) != first
+    assert build.library(sources) != first
 
 
 @pytest.mark.parametrize(
@@ -391,4 +392,4 @@ def test_place_of_the_cache(monkeypatch, environment, expected):
         monkeypatch.delenv(key, raising=False)
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
-    assert native_cache.cache() == Path(expected)
+    assert build.cache() == Path(expected)

@@ -1,7 +1,7 @@
 import numpy as np
 import paddle
 
-from ppvsr.ops.resample import PixelShufflePack, pad_to_multiple, resize, upsample
+from ppvsr.ops.layers import PixelShufflePack, pad_to_multiple, resize, upsample
 
 
 def test_pixel_shuffle_puts_four_channels_into_a_square():

@@ -2,7 +2,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppvsr.ops.warp import flow_warp
+from ppvsr.ops.layers import flow_warp
 
 
 def naive(x, flow, border):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ppvsr.system.ranks import Ranks, join
 from ppvsr.train.optimizers import momentum
-from ppvsr.train.ranks import Ranks, join
 from tests.train.nets import SmallNet, batch, small_net, stepper, weights
 
 RATES = {"mean": 1e-2, "sum": 5e-6}

@@ -8,10 +8,9 @@ import time
 
 import pytest
 
-from ppvsr.runtime import processors
-from ppvsr.runtime.places import cache_folder
-from ppvsr.runtime.processors import available_threads
-from ppvsr.runtime.upkeep import DAY, clean, inventory
+from ppvsr.system import machine
+from ppvsr.system.cache import DAY, cache_folder, clean, inventory
+from ppvsr.system.machine import available_threads
 
 OLD, NEW, LEFT, MAKING = (f"MSVSR-{digit * 20}" for digit in "0123")
 
@@ -94,11 +93,11 @@ def test_a_container_s_share_counts(files, threads, tmp_path, monkeypatch):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(processors, "CONTROL_GROUP", tmp_path)
+    monkeypatch.setattr(machine, "CONTROL_GROUP", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     assert available_threads() == threads
 
 
 def test_nothing_here_needs_paddle():
-    code = "import sys, ppvsr.runtime.upkeep, ppvsr.runtime.processors; sys.exit('paddle' in sys.modules)"
+    code = "import sys, ppvsr.system.cache, ppvsr.system.machine; sys.exit('paddle' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,6 +1,6 @@
 import pytest
 
-from ppvsr.whole import written_whole
+from ppvsr.system.files import written_whole
 
 
 def test_a_file_has_its_name_when_it_is_complete(tmp_path):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import ppvsr
-from ppvsr import framework
 from ppvsr.errors import PpvsrError, UsageError
+from ppvsr.system import paddle as framework
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def installed(monkeypatch, versions):
@@ -73,8 +73,8 @@ def test_devices_that_are_not_there_are_refused(device):
 
 TERMINATED = """
 import os, signal
-from ppvsr.cli.progress import interruptible
-from ppvsr.framework import use_device
+from ppvsr.cli.common import interruptible
+from ppvsr.system.paddle import use_device
 try:
     with interruptible():
         use_device("cpu")
@@ -85,6 +85,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 def test_kill_is_still_a_clean_end_once_paddle_is_there():
     done = subprocess.run([sys.executable, "-c", TERMINATED], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "tidied up\n", "")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ppvsr import child
-from ppvsr.child import LOG, Ending, command, environment, run
+from ppvsr.system import process
+from ppvsr.system.process import LOG, Ending, command, environment, run
 
 PRINTS = "import sys, os; print(__name__, *sys.argv[1:], os.environ.get('MORE')); import beside; print(beside.__file__)"
 
@@ -45,7 +45,7 @@ def test_modules_that_lie_where_the_user_stands_are_not_found(modules):
 
 def test_our_own_modules_come_first_and_more_may_be_said():
     words = environment(MORE="1", GLOG_minloglevel="3")
-    assert words["PYTHONPATH"].split(os.pathsep)[0] == str(Path(child.__file__).parents[1])
+    assert words["PYTHONPATH"].split(os.pathsep)[0] == str(Path(process.__file__).parents[2])
     assert words["MORE"] == "1" and words["GLOG_minloglevel"] == "3" and words["PATH"] == os.environ["PATH"]
 
 
@@ -70,6 +70,7 @@ def test_an_ending_knows_signal_and_last_line(code, signal, last, tmp_path):
     assert (ending.signal, ending.last_line, ending.short) == (signal, last, False)
 
 
+@pytest.mark.slow
 def test_a_process_that_takes_too_long_is_stopped(tmp_path):
     ending = run(python("import time; print('begun', flush=True); time.sleep(60)"), tmp_path, patience=2)
     assert (ending.code, ending.signal, ending.last_line) == (None, None, "begun")

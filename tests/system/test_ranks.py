@@ -10,9 +10,9 @@ import paddle
 import pytest
 
 from ppvsr.errors import PpvsrError
-from ppvsr.train import ranks as module
-from ppvsr.train.ranks import Ranks, join
-from tests.train import rank_worker
+from ppvsr.system import ranks
+from ppvsr.system.ranks import Ranks, join
+from tests.system import rank_worker
 from tests.train.nets import batch, same, small_net
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +38,7 @@ def arrays(path):
         return dict(file)
 
 
+@pytest.mark.slow
 def test_two_ranks_give_the_weights_of_one_process_with_both_batches(tmp_path):
     """Measured: the ranks are equal to the last bit, and within 1e-8 of one process (they move by 9e-3)."""
     code, text = launch(tmp_path)
@@ -56,6 +57,7 @@ def test_two_ranks_give_the_weights_of_one_process_with_both_batches(tmp_path):
             np.testing.assert_allclose(together[key], value, rtol=0, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_rank_that_was_killed_ends_the_job_with_a_message(tmp_path):
     started = time.monotonic()
     code, text = launch(tmp_path, "killed")
@@ -88,7 +90,7 @@ class Store:
 def test_ranks_wait_for_each_other_without_the_limits_of_gloo(monkeypatch):
     store, met = Store(others=1), []
     monkeypatch.setattr(paddle.base.core, "create_or_get_global_tcp_store", lambda: store)
-    monkeypatch.setattr(module.dist, "barrier", lambda: met.append(store.count))
+    monkeypatch.setattr(ranks.dist, "barrier", lambda: met.append(store.count))
     three = Ranks(0, 3)
     three.barrier()
     three.barrier()
@@ -97,7 +99,7 @@ def test_ranks_wait_for_each_other_without_the_limits_of_gloo(monkeypatch):
 
 def test_a_rank_that_never_comes_is_not_waited_for_for_ever(monkeypatch):
     monkeypatch.setattr(paddle.base.core, "create_or_get_global_tcp_store", lambda: Store(others=0))
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(ranks, "PATIENCE", 0.01)
     with pytest.raises(PpvsrError, match=r"rank 1 of 2: another process .* is gone \(not all came .*--resume auto"):
         Ranks(1, 2).total(np.zeros(1))
 

@@ -7,14 +7,13 @@ import numpy as np
 import paddle
 
 from ppvsr.data.loader import Batch
+from ppvsr.evaluate.evaluate import Scores
+from ppvsr.system.ranks import Ranks
 from ppvsr.train.checkpoint import State, read_checkpoint
-from ppvsr.train.curves import read_events
-from ppvsr.train.evaluate import Scores
-from ppvsr.train.journal import Journal
+from ppvsr.train.experiment import LogOptions, SnapshotOptions
+from ppvsr.train.log import Journal, read_events
 from ppvsr.train.loop import train
-from ppvsr.train.options import LogOptions, SnapshotOptions
-from ppvsr.train.ranks import Ranks
-from ppvsr.train.stepper import Outcome
+from ppvsr.train.step import Outcome
 
 NAME = "conv_in.weight"
 

@@ -6,9 +6,9 @@ import numpy as np
 import paddle
 import paddle.nn as nn
 
-from ppvsr.losses import CharbonnierLoss
+from ppvsr.train.losses import CharbonnierLoss
 from ppvsr.train.optimizers import adam
-from ppvsr.train.stepper import Stepper
+from ppvsr.train.step import Stepper
 from ppvsr.train.task import multi_stage_vsr
 
 

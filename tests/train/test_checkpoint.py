@@ -8,8 +8,8 @@ import paddle
 import pytest
 
 from ppvsr.errors import WeightsError
+from ppvsr.system import files as atomic
 from ppvsr.train.checkpoint import State, newest, read_checkpoint, rotate, write_checkpoint, write_weights
-from ppvsr.weights import atomic
 from ppvsr.weights.files import read
 from tests.train.nets import same, same_state
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ppvsr.train.curves import draw_curves, history, read_events, smooth
+from ppvsr.train.log import draw_curves, history, read_events, smooth
 
 
 def event(step, kind="train", **values):

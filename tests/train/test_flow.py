@@ -9,16 +9,16 @@ import pytest
 
 from ppvsr.archs.msvsr import MSVSR
 from ppvsr.archs.spynet import SPyNet
-from ppvsr.assemble.pretrained import load_parts
-from ppvsr.assemble.runners import flow_runner
-from ppvsr.data.frames import ArrayFrames
+from ppvsr.data.clips import ArrayFrames
 from ppvsr.errors import ConfigError
-from ppvsr.metrics import EndPointError
+from ppvsr.evaluate.metrics import EndPointError
+from ppvsr.evaluate.runners import flow_runner
 from ppvsr.ops.init import reset_weights
 from ppvsr.train.checkpoint import read_checkpoint, write_checkpoint, write_weights
-from ppvsr.train.flow import SMALL, flow_model
 from ppvsr.train.optimizers import adam
-from ppvsr.train.stepper import Stepper
+from ppvsr.train.setup import load_parts
+from ppvsr.train.step import Stepper
+from ppvsr.train.task import SMALL, flow_model
 from tests.archs.nets import tiny
 from tests.train.nets import same, same_state, weights
 
@@ -130,6 +130,7 @@ def test_each_level_is_compared_with_the_flow_at_its_size_and_what_does_not_coun
     assert task.losses(clip.lq, clip.gt, 1)["loss_level0"].item() == pytest.approx(2.5, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level_iters", [0, 40])
 def test_steps_lower_the_error_on_a_batch(level_iters):
     steps, clip = stepper(level_iters=level_iters), batch(1)
@@ -137,6 +138,7 @@ def test_steps_lower_the_error_on_a_batch(level_iters):
     assert np.mean(errors[-5:]) < 0.6 * errors[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("done", [1, 2, 3])
 def test_a_run_goes_on_exactly_around_the_end_of_the_first_phase(done, tmp_path):
     options = {"level_iters": 2, "ema_decay": 0.9}

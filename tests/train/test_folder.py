@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ppvsr.errors import UsageError
-from ppvsr.train.folder import claimed, make_run_folder
-from ppvsr.train.ranks import Ranks
+from ppvsr.system.ranks import Ranks
+from ppvsr.train.checkpoint import claimed, make_run_folder
 
 AT = datetime(2024, 3, 9, 7, 5, 59)
 

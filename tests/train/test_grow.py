@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppvsr.archs.growth import grow
+from ppvsr.train.grow import grow
 from tests.archs.nets import clip, tiny, without_gradient
 
 WIDER = {"mid_channels": 16}
@@ -13,6 +13,7 @@ THREEFOLD = {"mid_channels": 12, "stage1_groups": 12}
 DEEPER = {"num_init_blocks": 2, "num_blocks": 3, "num_reconstruction_blocks": 2, "aux_reconstruction_blocks": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("channels", "larger"),
     [(8, WIDER), (8, MORE_GROUPS), (8, DEEPER), (8, {**MORE_GROUPS, **DEEPER}), (4, THREEFOLD)],
@@ -30,6 +31,7 @@ def test_computes_the_same(channels, larger):
         assert np.abs(was - want.numpy()).max() > 0.01
 
 
+@pytest.mark.slow
 def test_what_is_new_learns():
     """New features are read by nobody at first: their readers learn in the first step, they themselves from then on."""
     small, large = tiny("MSVSR"), tiny("MSVSR", mid_channels=16, num_blocks=2)
@@ -46,6 +48,7 @@ def test_what_is_new_learns():
     assert not still
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("small", "large", "says"),
     [

@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ppvsr.train.curves import read_events
-from ppvsr.train.journal import MB, Journal, peak_memory
-from ppvsr.train.ranks import Ranks
+from ppvsr.system.ranks import Ranks
+from ppvsr.train.log import MB, Journal, peak_memory, read_events
 
 NOON = time.mktime((2024, 3, 9, 12, 0, 0, 0, 0, -1))
 COUNTS = {"clips": 2, "seconds": 0.5, "waited": 0.125}

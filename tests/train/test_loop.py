@@ -9,15 +9,15 @@ import pytest
 
 from ppvsr.data.loader import Batch
 from ppvsr.errors import DataError
-from ppvsr.losses import CharbonnierLoss
-from ppvsr.train import snapshots
+from ppvsr.system.ranks import Ranks
+from ppvsr.train import checkpoint, snapshots
 from ppvsr.train.checkpoint import read_checkpoint
-from ppvsr.train.journal import Journal
+from ppvsr.train.experiment import LogOptions, SnapshotOptions
+from ppvsr.train.log import Journal
 from ppvsr.train.loop import Diverged, train
+from ppvsr.train.losses import CharbonnierLoss
 from ppvsr.train.optimizers import adam
-from ppvsr.train.options import LogOptions, SnapshotOptions
-from ppvsr.train.ranks import Ranks
-from ppvsr.train.stepper import Stepper
+from ppvsr.train.step import Stepper
 from ppvsr.train.task import basic_vsr
 from tests.train.counting import NAME, Counter, ctrl_c, events, fail, files, run, scores, value
 
@@ -99,7 +99,7 @@ def test_a_second_ctrl_c_inside_a_step_ends_at_once_without_half_a_step(tmp_path
 
 
 def test_ctrl_c_while_saving_waits_for_the_file(tmp_path, monkeypatch):
-    write = snapshots.write_checkpoint
+    write = checkpoint.write_checkpoint
     monkeypatch.setattr(snapshots, "write_checkpoint", lambda *given: [ctrl_c(), write(*given)][1])
     with pytest.raises(KeyboardInterrupt):  # the first comes inside the step, the second inside the saving
         run(tmp_path, Counter(acts={3: ctrl_c}))

@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
-from ppvsr.losses import CharbonnierLoss, L1Loss, MSELoss, RootMeanSquareLoss
+from ppvsr.train.losses import CharbonnierLoss, L1Loss, MSELoss, RootMeanSquareLoss
 
 RNG = np.random.default_rng(0)
 A, B = (RNG.random((2, 3, 3, 4, 4)).astype("float32") for _ in range(2))

@@ -3,7 +3,7 @@
 import pytest
 
 from ppvsr.errors import ConfigError
-from ppvsr.train.options import LogOptions, SnapshotOptions, ValidateOptions
+from ppvsr.train.experiment import LogOptions, SnapshotOptions, ValidateOptions
 
 
 def test_the_defaults_stand_and_never_is_minus_one():

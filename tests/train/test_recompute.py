@@ -1,12 +1,12 @@
 import numpy as np
 import paddle
+import pytest
 from paddle.base import core
 
 from ppvsr.archs.blocks import ResidualTrunk
-from ppvsr.losses import CharbonnierLoss
 from ppvsr.ops.deform import FlowGuidedAlignment, RefiningAlignment
-from ppvsr.train.recompute import recompute
-from ppvsr.train.task import multi_stage_vsr
+from ppvsr.train.losses import CharbonnierLoss
+from ppvsr.train.task import multi_stage_vsr, recompute
 from tests.archs.nets import clip, tiny
 
 LAYERS = (ResidualTrunk, FlowGuidedAlignment, RefiningAlignment)
@@ -33,6 +33,7 @@ def gradients(net, lq, gt):
     return found, taken
 
 
+@pytest.mark.slow
 def test_gradients_are_equal_and_memory_is_saved():
     lq, gt = clip(1, 2, 64, 64), clip(1, 2, 256, 256)
     kept, bytes_kept = gradients(tiny("MSVSR"), lq, gt)

@@ -27,6 +27,7 @@ write_checkpoint(Path(sys.argv[2]), steps.state())
 """
 
 
+@pytest.mark.slow
 def test_half_the_steps_and_half_in_another_process_are_all_steps(tmp_path):
     """Over the end of the frozen steps, with accumulation, clipping and averaging; equal to the last bit."""
     (tmp_path / "half").mkdir()

@@ -3,7 +3,7 @@
 import paddle
 import pytest
 
-from ppvsr.schedules import CosineAnnealingRestartLR, LinearDecay, MultiStepDecay
+from ppvsr.train.optimizers import CosineAnnealingRestartLR, LinearDecay, MultiStepDecay
 
 GOLDEN_RESTARTS = [
     *(4e-4, 3.618129e-4, 2.618379e-4, 1.382621e-4, 3.828705e-5, 1e-7),

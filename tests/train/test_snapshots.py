@@ -3,10 +3,10 @@
 import pytest
 
 from ppvsr.errors import WeightsError
-from ppvsr.train import snapshots
+from ppvsr.evaluate.evaluate import ClipScore, Scores
+from ppvsr.train import checkpoint, snapshots
 from ppvsr.train.checkpoint import read_checkpoint
-from ppvsr.train.evaluate import ClipScore, Scores
-from ppvsr.train.options import SnapshotOptions
+from ppvsr.train.experiment import SnapshotOptions
 from tests.train.counting import Counter, ctrl_c, events, fail, files, run, scores
 
 
@@ -62,7 +62,7 @@ def test_only_the_newest_checkpoints_and_weights_stay(tmp_path):
 
 def refuse(monkeypatch, steps):
     """Let checkpoints of these steps fail as on a full disk."""
-    write = snapshots.write_checkpoint
+    write = checkpoint.write_checkpoint
 
     def full(folder, state):
         if state.step in steps:
@@ -106,7 +106,7 @@ def test_ctrl_c_on_a_full_disk_is_still_ctrl_c(tmp_path, monkeypatch):
 
 
 def test_best_weights_that_cannot_be_written_do_not_end_the_run(tmp_path, monkeypatch):
-    write = snapshots.write_weights
+    write = checkpoint.write_weights
     full = fail(WeightsError("best: full"))
     monkeypatch.setattr(
         snapshots,

@@ -5,10 +5,10 @@ import paddle
 import pytest
 
 from ppvsr.errors import ConfigError
-from ppvsr.losses import CharbonnierLoss
-from ppvsr.train import stepper as module
+from ppvsr.train import step as module
+from ppvsr.train.losses import CharbonnierLoss
 from ppvsr.train.optimizers import adam, adamw, momentum, rmsprop, sgd
-from ppvsr.train.scaling import LossScale
+from ppvsr.train.step import LossScale
 from tests.train.nets import batch, same, same_state, small_net, stepper, take, weights
 
 OPTIMIZERS = {"Adam": adam(), "AdamW": adamw(), "SGD": sgd(), "Momentum": momentum(), "RMSProp": rmsprop()}

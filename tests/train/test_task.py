@@ -4,13 +4,12 @@ import numpy as np
 import paddle
 import pytest
 
-from ppvsr.archs.iconvsr import IconVSR
+from ppvsr.archs.basicvsr import IconVSR
 from ppvsr.errors import ConfigError
-from ppvsr.losses import CharbonnierLoss, MSELoss, state_growth
-from ppvsr.train.freeze import FlowPolicy
+from ppvsr.train.losses import CharbonnierLoss, MSELoss, state_growth
 from ppvsr.train.optimizers import adam, adamw, momentum, rmsprop, sgd
-from ppvsr.train.stepper import Stepper
-from ppvsr.train.task import basic_vsr, multi_stage_vsr
+from ppvsr.train.step import Stepper
+from ppvsr.train.task import FlowPolicy, basic_vsr, multi_stage_vsr
 from tests.archs.nets import clip as random_clip
 from tests.archs.nets import tiny
 from tests.train.nets import SmallNet, batch, small_net
@@ -116,6 +115,7 @@ def test_an_optimizer_for_another_network_is_refused(make):
     assert callable(make(net_names=["generator"]))
 
 
+@pytest.mark.slow
 def test_pp_msvsr_learns_a_clip_by_heart_frozen_and_free():
     """Without the guard of the warps the process would die: Paddle crashes in the backward pass of frozen inputs."""
     net = tiny("MSVSR")

@@ -7,10 +7,11 @@ import av
 import cv2
 import numpy as np
 
-from ppvsr.video.containers import choose_container
 from ppvsr.video.encoder import Encoding
-from ppvsr.video.film import exact
-from ppvsr.video.open import open_sink, open_source
+from ppvsr.video.ffmpeg import exact
+from ppvsr.video.muxer import choose_container
+from ppvsr.video.open import open_source
+from ppvsr.video.output import open_sink
 
 FAST = Encoding(crf=1, preset="ultrafast")
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from ppvsr.video.film import exact
+from ppvsr.video.ffmpeg import exact
 
 PATCHES = np.array(
     [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [0, 0, 0], [128, 128, 128], [200, 120, 60], [30, 90, 180]]

@@ -10,7 +10,8 @@ import pytest
 from ppvsr.video.color import FromRGB, ToRGB, assume, encoded
 from ppvsr.video.encoder import Encoding
 from ppvsr.video.frames import Color
-from ppvsr.video.open import open_sink, open_source, probe
+from ppvsr.video.open import open_source, probe
+from ppvsr.video.output import open_sink
 from tests.video.films import make_film, patch_colours, patches
 
 WEIGHTS = {"bt709": (0.2126, 0.0722), "smpte170m": (0.299, 0.114), "bt2020nc": (0.2627, 0.0593)}
@@ -130,6 +131,7 @@ def copy(source, target, encoding, container="mp4"):
         return first, next(iter(film))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TAGS)
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 def test_tags_and_colours_survive(kind, container, tmp_path):

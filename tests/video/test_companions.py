@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ppvsr.video.encoder import Encoding
-from ppvsr.video.film import exact, is_cover
+from ppvsr.video.ffmpeg import exact, is_cover
 from ppvsr.video.open import describe, probe
 from tests.video.enlarging import enlarge, payload
 from tests.video.films import Sound, Subtitles, make_film

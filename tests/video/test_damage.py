@@ -6,8 +6,8 @@ import pytest
 
 from ppvsr.errors import VideoError
 from ppvsr.video.open import open_source
+from tests.video.enlarging import enlarge
 from tests.video.films import Sound, make_film
-from tests.video.test_roundtrip import enlarge
 
 
 def count(path):

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import fuzz as fuzzing
+from benchmarks import fuzz
 from benchmarks.mutations import make_seeds, mutate
+from ppvsr.cli import enhance
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs fork and /proc")
 
 
+@pytest.mark.slow
 def test_sixty_broken_films_give_a_film_or_one_line(tmp_path):
     command = [sys.executable, "-m", "benchmarks.fuzz", "--films=60", "--seed=7", f"--keep={tmp_path}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)  # a process that has no threads to fork
@@ -26,6 +28,7 @@ def test_sixty_broken_films_give_a_film_or_one_line(tmp_path):
     assert "60 films in " in done.stdout and done.stdout.endswith("; 0 findings\n")
 
 
+@pytest.mark.slow
 def test_the_same_seed_breaks_films_in_the_same_way(tmp_path):
     seeds = make_seeds(tmp_path)
     once, again = ([mutate(seeds, random.Random(f"3 {n}")) for n in range(20)] for _ in range(2))
@@ -57,19 +60,20 @@ BUGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", BUGS)
 def test_a_bug_would_be_found(what, tmp_path, monkeypatch):
-    from ppvsr.cli.command import fail
+    from ppvsr.cli.common import fail
 
     def run(arguments):
         try:
             return BUGS[what](arguments)
         except MemoryError:
-            return fail(fuzzing.NAME, "out of memory", 1)
+            return fail(enhance.NAME, "out of memory", 1)
 
-    monkeypatch.setattr(fuzzing, "enhance", run)
-    monkeypatch.setattr(fuzzing, "SECONDS", 1)
-    summary = fuzzing.fuzz(1, 0, jobs=1, keep=tmp_path / "kept")
+    monkeypatch.setattr(fuzz, "enhance", run)
+    monkeypatch.setattr(fuzz, "SECONDS", 1)
+    summary = fuzz.fuzz(1, 0, jobs=1, keep=tmp_path / "kept")
     assert [line.split(": ")[1] for line in summary.findings] == [what]
     (kept,) = (tmp_path / "kept").iterdir()
     assert {"said.txt"} < {each.name for each in kept.iterdir()}

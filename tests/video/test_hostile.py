@@ -154,11 +154,13 @@ def check(case, folder, capfd, **options):
         assert made == [] and len(said) == 1 and expected in said[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_film_or_one_line(case, tmp_path, capfd):
     check(case, tmp_path, capfd)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [name for name in CASES if CASES[name][1]] + ["one frame", "a newline"])
 def test_a_film_or_one_line_from_a_network(case, tmp_path, capfd):
     check(case, tmp_path, capfd, **NETWORK)
@@ -194,6 +196,7 @@ def damaged(folder, suffix, count):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", DAMAGED)
 def test_a_hole_is_filled_and_told_at_the_end(suffix, tmp_path, capfd):
     assert enhance(damaged(tmp_path, suffix, 50), tmp_path / "out") == 1
@@ -203,6 +206,7 @@ def test_a_hole_is_filled_and_told_at_the_end(suffix, tmp_path, capfd):
     assert [round(time * 25) for time in times(made)] == list(range(50))
 
 
+@pytest.mark.slow
 def test_a_hole_is_filled_before_the_network(tmp_path, capfd):
     assert enhance(damaged(tmp_path, "mov", 8), tmp_path / "out", **NETWORK) == 1
     assert "lost, the one before is shown instead" in capfd.readouterr().err.splitlines()[-1]

@@ -41,6 +41,7 @@ class Runner:
         return word == "ended", float(took)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kills"), [("out.mp4", 24), ("out.mkv", 8), ("out", 8)])
 def test_a_film_survives_being_killed_at_random_moments(name, kills, tmp_path):
     source = make_film(tmp_path / "film.mp4", times=60, companions=[Sound(seconds=2)])

@@ -20,6 +20,7 @@ FILLINGS = ("77", "165")
 ENCODERS = list({codec: (container, codec, pix_fmt) for container, codec, pix_fmt in reversed(KINDS)}.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "kinds"), [("64x48", ENCODERS), ("160x120", [("mp4", "libx264", None)])], ids=str)
 def test_encoders_repeat_themselves(size, kinds, tmp_path):
     source = make_film(tmp_path / "film.mp4", times=3)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from ppvsr.video.encoder import Encoding
-from ppvsr.video.film import exact
-from ppvsr.video.open import open_sink, open_source, probe
+from ppvsr.video.ffmpeg import exact
+from ppvsr.video.open import open_source, probe
+from ppvsr.video.output import open_sink
 from tests.video.enlarging import FAST, enlarge, payload, starts, times
 from tests.video.films import Sound, make_film, patch_colours
 
@@ -61,6 +62,7 @@ def test_matroska_keeps_times_to_the_millisecond(container, tmp_path):
     assert probe(target).rate == Fraction(30000, 1001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begins", [(0, 0), (0.3, 0), (0, 0.3), (10, 10), (10, 10.25), (10.25, 10)], ids=str)
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
@@ -94,6 +96,7 @@ def test_a_part_takes_its_sound_along(tmp_path):
     assert 1 <= last < 1.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [{"start": Fraction(0)}, {"frames": 60}, {"frames": 10**6}], ids=str)
 def test_a_part_loses_nothing_of_its_first_sound(part, tmp_path):
     """AAC needs the packet before the one that is heard; a part from the beginning sounds like the whole."""
@@ -166,7 +169,7 @@ def test_a_folder_becomes_a_film_and_a_film_a_folder(tmp_path):
 def test_memory_stays_bounded_when_sound_lies_far_away(tmp_path):
     """Sound at the end of the file, as some cameras write it: packets are fetched when they are due."""
     source = make_film(tmp_path / "a.mp4", times=250, companions=[Sound(seconds=Fraction(10))])
-    from ppvsr.video.companions import Companions
+    from ppvsr.video.muxer import Companions
 
     with Companions(probe(source), [1]) as sound:
         for second in range(1, 10):

@@ -9,7 +9,7 @@ import pytest
 
 from ppvsr.errors import UsageError
 from ppvsr.video.frames import Frame
-from ppvsr.video.scene_list import LARGEST, SceneOptions, marked, read_scenes
+from ppvsr.video.scenes import LARGEST, SceneOptions, marked, read_scenes
 
 RATE = Fraction(24000, 1001)
 TIMECODES = "Timecode List:,00:00:00.417,00:00:01.251\n"

@@ -10,9 +10,9 @@ import pytest
 from ppvsr.errors import VideoError
 from ppvsr.video.encoder import Encoding
 from ppvsr.video.frames import Frame
-from ppvsr.video.open import open_sink, open_source, probe
-from ppvsr.video.segments import SegmentWriter, read_head, read_packets, read_places
-from ppvsr.video.timeline import Timeline
+from ppvsr.video.open import open_source, probe
+from ppvsr.video.output import open_sink
+from ppvsr.video.segments import SegmentWriter, Timeline, read_head, read_packets, read_places
 from tests.video.enlarging import payload, starts, times
 from tests.video.films import Sound, Subtitles, make_film
 from tests.video.working import KINDS, TICK, decoded, moving, packets, write_in_segments
@@ -32,6 +32,7 @@ def encoding_of(codec, pix_fmt=None):
     return Encoding(codec=codec, pix_fmt=pix_fmt, **crf)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("container", "codec", "pix_fmt"), KINDS)
 def test_a_film_of_segments_decodes_like_its_segments_one_by_one(container, codec, pix_fmt, source, tmp_path):
     info, frames, encoding = probe(source), list(moving(sum(SIZES))), encoding_of(codec, pix_fmt)

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from ppvsr.video.film import exact
+from ppvsr.video.ffmpeg import exact
 from ppvsr.video.frames import Color
 from ppvsr.video.open import open_source
 from tests.video.enlarging import enlarge
@@ -156,12 +156,14 @@ def check(path, changes, lines):
             assert after[name] == wanted, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GENERATED)
 def test_a_film_keeps_what_it_has(kind, tmp_path):
     make, changes, lines = GENERATED[kind]
     check(make(tmp_path), changes, lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROBUST_FILMS)
 def test_films_from_elsewhere_keep_what_they_have(name, tmp_path):
     check(Path(robust(name)(tmp_path)), *ROBUST_FILMS[name])

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from ppvsr.errors import UsageError, VideoError
-from ppvsr.video.disk import measure, sync, write_synced
+from ppvsr.system.files import measure, sync, write_synced
 from ppvsr.video.encoder import Encoding
 from ppvsr.video.frames import Frame
-from ppvsr.video.ledger import Entry, Ledger, differences, read_ledger
-from ppvsr.video.names import work_path
 from ppvsr.video.open import open_source, probe
-from ppvsr.video.work import open_work
+from ppvsr.video.output import open_work
+from ppvsr.video.workdir import Entry, Ledger, differences, read_ledger, work_path
 from tests.video.films import Sound, make_film
 from tests.video.working import IDENTITY, decoded, listing, moving, write_in_segments
 
@@ -267,24 +266,28 @@ def full(*_):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("place", ["segment", "os.fsync", "os.replace", "work.measure", "ledger.write_synced"])
+@pytest.mark.parametrize(
+    "place", ["segment", "os.fsync", "os.replace", "video.output.measure", "video.workdir.write_synced"]
+)
 def test_a_full_disk_leaves_ledger_and_finished_segments_usable(place, kind, info, tmp_path, monkeypatch):
     """Wherever it becomes full: writing, syncing, naming or reading a segment, or writing the ledger."""
     target = target_of(kind, tmp_path)
     wanted = whole(target, info, kind)
     begin_work(target, info, 1, kind=kind)
     ledger = (tmp_path / f"{target.name}.ppvsr" / "ledger.json").read_bytes()
-    writer = "images.ImageWriter" if kind == "png" else "segments.SegmentWriter"
-    place = {"segment": f"{writer}.write", "os.fsync": "disk.os.fsync", "os.replace": "work.os.replace"}.get(
-        place, place
-    )
+    writer = "video.images.ImageWriter" if kind == "png" else "video.segments.SegmentWriter"
+    place = {
+        "segment": f"{writer}.write",
+        "os.fsync": "system.files.os.fsync",
+        "os.replace": "video.output.os.replace",
+    }.get(place, place)
     match = rf"{target.name}: cannot be written: No space left on device; 4 finished frames are kept, the same command"
     with (
         pytest.raises(VideoError, match=match),
         open_work(target, info, container=kind, identity=IDENTITY) as work,
         monkeypatch.context() as patch,
     ):
-        patch.setattr(f"ppvsr.video.{place}", full)
+        patch.setattr(f"ppvsr.{place}", full)
         fill(work, 1)
     assert (tmp_path / f"{target.name}.ppvsr" / "ledger.json").read_bytes() == ledger
     assert sorted(os.listdir(tmp_path / f"{target.name}.ppvsr")) == ["000000", "ledger.json", "lock"]
@@ -297,7 +300,7 @@ def test_a_full_disk_leaves_ledger_and_finished_segments_usable(place, kind, inf
 @pytest.mark.parametrize("name", ["os.fsync", "os.replace"])
 def test_a_file_that_cannot_be_written_is_what_it_was(name, tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"old")
-    monkeypatch.setattr(f"ppvsr.video.disk.{name}", full)
+    monkeypatch.setattr(f"ppvsr.system.files.{name}", full)
     with pytest.raises(OSError, match="No space"):
         write_synced(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"old" and os.listdir(tmp_path) == ["a"]
@@ -308,14 +311,14 @@ def test_folders_that_no_file_system_brings_to_the_disk_are_no_error(tmp_path, m
         raise OSError(errno.EINVAL, "no")
 
     (tmp_path / "a").write_bytes(b"")
-    monkeypatch.setattr("ppvsr.video.disk.os.fsync", refuse)
+    monkeypatch.setattr("ppvsr.system.files.os.fsync", refuse)
     sync(tmp_path)
     with pytest.raises(OSError, match="no"):
         sync(tmp_path / "a")
 
 
 def test_a_disk_that_is_full_at_once_leaves_nothing(info, tmp_path, monkeypatch):
-    monkeypatch.setattr("ppvsr.video.disk.os.fsync", full)
+    monkeypatch.setattr("ppvsr.system.files.os.fsync", full)
     with pytest.raises(VideoError, match=r"out\.mp4: cannot be written: No space left on device$"):
         begin_work(tmp_path / "out.mp4", info, 1)
     assert listing(tmp_path) == []
@@ -342,7 +345,7 @@ def test_a_segment_too_large_for_the_disk_vanishes(info, tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "full")], ids=["ctrl-c", "full"])
-@pytest.mark.parametrize("place", ["work.sync", "work.os.replace", "middle"])
+@pytest.mark.parametrize("place", ["output.sync", "output.os.replace", "middle"])
 def test_a_publication_that_stops_is_made_up_for_at_once(place, error, kind, info, tmp_path, monkeypatch):
     target = target_of(kind, tmp_path)
     wanted = whole(target, info, kind)
@@ -353,7 +356,7 @@ def test_a_publication_that_stops_is_made_up_for_at_once(place, error, kind, inf
         calls.append(_)
         raise error
 
-    middle = "images.os.link" if kind == "png" else "writer.FilmWriter._mux"
+    middle = "images.os.link" if kind == "png" else "muxer.FilmWriter._mux"
     if place == "middle" and kind == "png" and error is not KeyboardInterrupt:
         middle = "images.names_in"
     with (
@@ -400,7 +403,7 @@ def test_an_older_folder_comes_back_when_the_new_one_cannot_take_its_place(info,
     def fail(source, path):
         return full() if str(source).endswith("result.part") else replace(source, path)
 
-    monkeypatch.setattr("ppvsr.video.work.os.replace", fail)
+    monkeypatch.setattr("ppvsr.video.output.os.replace", fail)
     with (
         pytest.raises(VideoError, match="No space left on device; 12 finished frames are kept"),
         open_work(target, info, container="png", identity=IDENTITY) as work,

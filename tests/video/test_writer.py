@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from ppvsr.errors import UsageError, VideoError
-from ppvsr.video.containers import choose_container
 from ppvsr.video.encoder import QUALITIES, Encoding, check_encoder
 from ppvsr.video.frames import Frame
-from ppvsr.video.names import check_target, partial_path, target_path
-from ppvsr.video.open import open_sink, open_source, probe
+from ppvsr.video.muxer import choose_container
+from ppvsr.video.open import open_source, probe
+from ppvsr.video.output import open_sink
 from ppvsr.video.segments import read_packets
+from ppvsr.video.workdir import check_target, partial_path, target_path
 from tests.video.films import Sound, make_film, patches
 
 
@@ -77,7 +78,7 @@ def test_an_older_folder_is_replaced_and_other_files_are_safe(film, tmp_path):
 
 def test_frames_that_do_not_arrive_are_noticed(film, tmp_path, monkeypatch):
     target = tmp_path / "result.mp4"
-    monkeypatch.setattr("ppvsr.video.writer.read_packets", lambda path: islice(read_packets(path), 5))
+    monkeypatch.setattr("ppvsr.video.muxer.read_packets", lambda path: islice(read_packets(path), 5))
     with (
         pytest.raises(VideoError, match=r"result.mp4: 5 of 6 frames arrived in the file; it is not kept"),
         open_sink(target, probe(film), container="mp4") as sink,
@@ -293,4 +294,4 @@ def test_a_full_disk_promises_nothing_where_nothing_can_be_gone_on_with(film, tm
     ):
         for frame in frames():
             sink.write(frame)
-        monkeypatch.setattr("ppvsr.video.work.os.replace", full)
+        monkeypatch.setattr("ppvsr.video.output.os.replace", full)

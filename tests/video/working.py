@@ -7,9 +7,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from ppvsr.video.film import exact
+from ppvsr.video.ffmpeg import exact
 from ppvsr.video.frames import Frame
-from ppvsr.video.work import open_work
+from ppvsr.video.output import open_work
 
 IDENTITY = {"input": {"size": 1000}, "--crf": 20, "versions": ["1", "2"]}
 # What every kind of file is tried with: container, encoder, pixel format.

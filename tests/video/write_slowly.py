@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ppvsr.video.encoder import Encoding
 from ppvsr.video.open import probe
-from ppvsr.video.work import open_work
+from ppvsr.video.output import open_work
 from tests.video.working import IDENTITY, moving
 
 SIZES = (6, 1, 9, 5, 8, 3, 7, 6, 4, 5, 6)

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ppvsr.cli.convert import main
+from ppvsr.cli.weights import convert_main
 from ppvsr.errors import UsageError, WeightsError
-from ppvsr.weights import save as saving
-from ppvsr.weights.fetch import fetch
-from ppvsr.weights.files import read
-from ppvsr.weights.save import save
+from ppvsr.weights import files
+from ppvsr.weights.download import fetch
+from ppvsr.weights.files import read, save
 from ppvsr.weights.zoo import SMALL_BI
 
 from .conftest import DATA
@@ -31,7 +30,7 @@ def test_there_and_back(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     steps = [str(fetch(SMALL_BI)), "a.pdparams", "b.npz", "c.safetensors"]
     for source, target in pairwise(steps):
-        assert main([source, target]) == 0
+        assert convert_main([source, target]) == 0
     assert "b.npz: 208 arrays, 456,833 numbers; the names in a.pdparams: paddlegan" in capsys.readouterr().out
     assert "feat_extract.covn1.weight" in read("a.pdparams") and "feat_extract.covn1.weight" in read("b.npz")
     assert "feat_extract.conv_in.weight" in read("c.safetensors")
@@ -39,10 +38,10 @@ def test_there_and_back(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("naming, name", [("ours", "a.conv_in.bias"), ("paddlegan", "a.covn1.bias")])
-@pytest.mark.parametrize("ending", saving.DEFAULT_NAMING)
+@pytest.mark.parametrize("ending", files.DEFAULT_NAMING)
 def test_names_can_be_chosen(dump, tmp_path, naming, name, ending):
     source = dump({"a.main.0.bias": np.zeros(3, np.float32)})
-    assert main([str(source), str(tmp_path / f"out{ending}"), "--naming", naming]) == 0
+    assert convert_main([str(source), str(tmp_path / f"out{ending}"), "--naming", naming]) == 0
     assert list(read(tmp_path / f"out{ending}")) == [name]
 
 
@@ -69,7 +68,7 @@ def test_torch_files_from_any_folder(tmp_path):
 def test_errors_are_one_line(arrays, tmp_path, monkeypatch, capsys, source, target, status, message):
     monkeypatch.chdir(tmp_path)
     np.savez("a.npz", **arrays)
-    assert main([source, target]) == status
+    assert convert_main([source, target]) == status
     assert capsys.readouterr().err == f"convert_weights: {message}\n"
     assert os.listdir() == ["a.npz"]
 
@@ -91,7 +90,7 @@ def test_an_interrupted_write_leaves_the_old_file(arrays, tmp_path, monkeypatch,
         raise error
 
     save(arrays, tmp_path / "a.npz")
-    monkeypatch.setattr(saving, "_write_npz", fail)
+    monkeypatch.setattr(files, "_write_npz", fail)
     with pytest.raises(wanted):
         save({"x": np.zeros(1)}, tmp_path / "a.npz", overwrite=True)
     assert os.listdir(tmp_path) == ["a.npz"]

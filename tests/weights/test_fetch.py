@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ppvsr.errors import WeightsError
-from ppvsr.weights import fetch as fetching
-from ppvsr.weights.fetch import fetch
+from ppvsr.weights import download
+from ppvsr.weights.download import fetch
 from ppvsr.weights.zoo import Weights
 
 CONTENT = bytes(range(256)) * 4000
@@ -63,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    monkeypatch.setattr(fetching, "PAUSE", 0.0)
+    monkeypatch.setattr(download, "PAUSE", 0.0)
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setenv("PPVSR_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("PPVSR_WEIGHTS", raising=False)
@@ -193,8 +193,8 @@ def test_a_cache_that_cannot_be(server, tmp_path, monkeypatch):
 @pytest.mark.parametrize("locks", [True, False])
 def test_two_at_once(server, tmp_path, monkeypatch, locks):
     if not locks:
-        monkeypatch.setattr(fetching, "_lock", lambda file: False)
-        monkeypatch.setattr(fetching.os, "getpid", threading.get_ident)
+        monkeypatch.setattr(download, "_lock", lambda file: False)
+        monkeypatch.setattr(download.os, "getpid", threading.get_ident)
     results = []
     threads = [threading.Thread(target=lambda: results.append(fetch(row(server)).read_bytes())) for _ in range(4)]
     for thread in threads:

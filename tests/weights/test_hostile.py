@@ -13,7 +13,7 @@ import pytest
 from ppvsr.errors import WeightsError
 from ppvsr.weights import files
 from ppvsr.weights.files import read
-from ppvsr.weights.torch_files import MAGIC
+from ppvsr.weights.pickles import MAGIC
 
 from .conftest import DATA
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ppvsr.errors import WeightsError
-from ppvsr.weights.legacy import from_paddlegan, recognise, to_ours, to_paddlegan
+from ppvsr.weights.names import from_paddlegan, recognise, to_ours, to_paddlegan
 
 BRANCHES = ("backward_1", "forward_1", "backward_2", "forward_2")
 

@@ -6,8 +6,8 @@ import pytest
 from paddle import nn
 
 from ppvsr.errors import WeightsError
-from ppvsr.weights.load import load_weights
-from ppvsr.weights.save import save
+from ppvsr.weights.files import save
+from ppvsr.weights.networks import load_weights
 from ppvsr.weights.zoo import VARIANTS
 
 

@@ -9,8 +9,8 @@ import pytest
 from safetensors import safe_open
 
 from ppvsr.errors import UsageError
-from ppvsr.weights.fetch import fetch
-from ppvsr.weights.legacy import recognise
+from ppvsr.weights.download import fetch
+from ppvsr.weights.names import recognise
 from ppvsr.weights.zoo import VARIANTS, describe, find_variant
 
 from .conftest import DATA
@@ -84,7 +84,7 @@ def test_parameters_are_those_of_paddlegan(keys):
 
 @pytest.mark.parametrize("variant", NETWORKS, ids=row_id)
 def test_variants_can_be_built(variant):
-    from ppvsr.catalog import ARCHS
+    from ppvsr.archs.registry import ARCHS
 
     net = ARCHS[variant.arch](**variant.options)
     assert sum(prod(parameter.shape) for parameter in net.parameters()) == variant.parameters
@@ -100,13 +100,14 @@ def test_bundled_files_are_what_their_rows_say(variant, row):
         assert recognise(file.keys()) == "ours"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant, row", [pair for pair in ROWS if pair[1].file], ids=row_id)
 def test_bundled_weights_compute_what_they_were_trained_to(variant, row):
     """The reference was computed by another implementation, from the file that the bundled one was converted from."""
     import paddle
 
-    from ppvsr.catalog import ARCHS
-    from ppvsr.weights.load import load_weights
+    from ppvsr.archs.registry import ARCHS
+    from ppvsr.weights.networks import load_weights
 
     net = ARCHS[variant.arch](**variant.options)
     net.eval()
@@ -120,5 +121,6 @@ def test_bundled_weights_compute_what_they_were_trained_to(variant, row):
 
 
 def test_the_room_does_without_paddle():
-    code = "import ppvsr.cli.convert, ppvsr.weights.load, ppvsr.weights.fetch, sys; sys.exit('paddle' in sys.modules)"
+    code = "import ppvsr.cli.weights, ppvsr.weights.networks, ppvsr.weights.download, sys"
+    code += "; sys.exit('paddle' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,1 +1,0 @@
-"""The one place where everything meets: names become networks, networks become films."""
