@@ -10,7 +10,11 @@ from deploy.service.jobs import Job, State
 
 
 class JobAnswer(BaseModel):
-    """A job. done, total: frames.  error: why it failed.  damage: what the source had lost.  kept: seconds left."""
+    """A job.
+
+    done, total: frames.  error: why it failed.  damage: what the source had lost.  remark: how many frames were mended.
+    kept: seconds left.
+    """
 
     id: str
     name: str
@@ -19,6 +23,7 @@ class JobAnswer(BaseModel):
     total: int | None
     error: str | None
     damage: str | None
+    remark: str | None
     kept: int | None
 
     @classmethod
@@ -33,6 +38,7 @@ class JobAnswer(BaseModel):
             total=job.total,
             error=job.error,
             damage=job.damage,
+            remark=job.remark,
             kept=kept,
         )
 

@@ -87,6 +87,7 @@ class Foreman:
                 return report.line
             elif isinstance(report, Finished):
                 job.film, job.damage, job.done = _result(job, report.film), report.damage, report.frames
+                job.remark = report.remark
                 return None if job.film else "the worker process left no result"
 
 

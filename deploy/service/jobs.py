@@ -35,6 +35,7 @@ class Job:
 
     name: the client's word for it; shown, and never part of a path.  folder: all files of the job lie there.
     done, total: frames.  error: why it failed.  film: the result.  damage: what the source had lost.
+    remark: how many frames came out unlike their source, and were mended.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Job:
     error: str | None = None
     film: Path | None = None
     damage: str | None = None
+    remark: str | None = None
     ends: float | None = None
 
     @property

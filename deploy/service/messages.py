@@ -33,12 +33,16 @@ class Progress(BaseModel):
 
 
 class Finished(BaseModel):
-    """Worker to server: the result lies in the order's folder under this name. damage: what the source had lost."""
+    """Worker to server: the result lies in the order's folder under this name.
+
+    damage: what the source had lost.  remark: how many frames came out unlike their source, and were mended.
+    """
 
     kind: Literal["finished"] = "finished"
     film: str
     frames: int
     damage: str | None
+    remark: str | None = None
 
 
 class Failed(BaseModel):

@@ -79,7 +79,7 @@ def work(order: Order, voice: Voice) -> Report:
         order.limits.check_film(info)
         listener = Listener(voice, info, order.limits)
         result = enhance_video(order.source, order.folder, **order.options, reporter=listener)
-        return Finished(film=result.path.name, frames=result.frames, damage=result.damage)
+        return Finished(film=result.path.name, frames=result.frames, damage=result.damage, remark=result.remark)
     except PpvsrError as error:
         line = str(error)
     except MemoryError:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TextIO
 from ppvsr.cli.common import Console
 from ppvsr.enhance.batch import Job, Listener, Outcome
 from ppvsr.errors import UsageError
+from ppvsr.video.frames import AGAIN, BICUBIC
 
 # ---- What became of many films, as a table and in numbers.
 
@@ -107,8 +108,11 @@ class Lines:
             self.failed(outcome.error, outcome.code)
         elif outcome.skipped:
             self.say(f"{outcome.job.finished}: exists, so {outcome.job.source} is skipped (--overwrite makes it again)")
-        elif outcome.result is not None and outcome.result.damage:
-            self.failed(f"{outcome.job.source}: the source is damaged: {outcome.result.damage}", outcome.code)
+        elif outcome.result is not None:
+            if outcome.result.damage:
+                self.failed(f"{outcome.job.source}: the source is damaged: {outcome.result.damage}", outcome.code)
+            if outcome.result.remark:
+                self._complain(one_line(f"{outcome.job.source}: {outcome.result.remark}"))
 
     def failed(self, message: str, code: int) -> None:
         """Complain."""
@@ -210,6 +214,7 @@ class Events:
             self._tell("planned", input=name, output=str(result.path))
         elif result is not None:
             facts = {"frames": result.frames, "seconds": round(outcome.seconds, 3), "damage": result.damage}
+            facts["computed_again"], facts["bicubic"] = (result.mended.get(kind, 0) for kind in (AGAIN, BICUBIC))
             self._tell("done", input=name, output=str(result.path), **facts)
 
     def failed(self, message: str, code: int) -> None:

@@ -12,9 +12,11 @@ import paddle
 from numpy.typing import NDArray
 from paddle import Tensor
 
+from ppvsr.enhance.guard import LIMIT, departure
 from ppvsr.enhance.plan import TILE_OVERLAP, Plan, Tile, tiles
 from ppvsr.errors import PpvsrError
-from ppvsr.video.frames import Frame, Image
+from ppvsr.resize import resize
+from ppvsr.video.frames import AGAIN, BICUBIC, Frame, Image
 
 # ---- Cut a stream into overlapping windows whose kept parts tile it. Pure: knows nothing of pictures or networks.
 
@@ -56,12 +58,15 @@ class Block:
 
     given: frames that go into the network now.  kept: frames that are finished by that, in order; they may have been
     given before.  keep: where they are in what the network returns.  last: whether the stream ends here.
+    seen: the kept frames, in their places `kept_at`, among neighbours whose frames are held, too.
     """
 
     given: list[Item]
     kept: list[Frame]
     keep: slice
     last: bool
+    seen: list[Frame]
+    kept_at: slice
 
 
 class Way(Protocol):
@@ -74,6 +79,12 @@ class Way(Protocol):
         """Return the pictures (1, 3, s*h, s*w) of the kept frames of a block, and the state for the next one.
 
         state: what the block before left, None at first; it is not changed.  clip: the given frames, (1, 3, h, w).
+        """
+
+    def again(self, clip: Sequence[Tensor], block: Block) -> tuple[list[Tensor], Any]:
+        """Do what `run` does, remembering nothing, with few frames at once; clip: the frames that the block has seen.
+
+        So a recurrence that has gone astray begins anew, and has no room to go astray.
         """
 
     def carried(self, state: Any) -> Iterable[Tensor]:
@@ -146,6 +157,20 @@ def lost(picture: Image, source: Image) -> bool:
     return bool((high - low).max() >= PLAIN * np.iinfo(source.dtype).max)
 
 
+# ---- What went wrong over many frames is computed again over few.
+
+FEW = 3  # frames on either side of those that are kept, at most, when a block is computed again
+
+
+def _few_at_once(
+    alone: Callable[[Sequence[Tensor]], Sequence[Tensor]], clip: Sequence[Tensor], window: int
+) -> list[Tensor]:
+    """Return the pictures of a clip from windows, each for itself, of at most half as many frames as usual."""
+    size = max(min(2 * FEW, window // 2), 1)
+    parts = windows(clip, size, min(FEW - 1, (size - 1) // 2))
+    return [picture for part, keep in parts for picture in list(alone(part))[keep]]
+
+
 # ---- Networks that go on where they stopped: every frame is given to them once.
 
 
@@ -177,15 +202,28 @@ class Streamed:
             if len(new) == size:  # `item` proves that this block is not the last
                 known = waiting + [frame for frame, _ in new]
                 kept, waiting = known[: -self.look_ahead], known[-self.look_ahead :]
-                yield Block(new, kept, slice(None), last=False)
+                yield Block(new, kept, slice(None), last=False, seen=known, kept_at=slice(len(kept)))
                 new, size = [], self.window - self.look_ahead
             new.append(item)
         if new:
-            yield Block(new, waiting + [frame for frame, _ in new], slice(None), last=True)
+            known = waiting + [frame for frame, _ in new]
+            yield Block(new, known, slice(None), last=True, seen=known, kept_at=slice(len(known)))
 
     def run(self, state: Any, clip: Sequence[Tensor], block: Block) -> tuple[list[Tensor], Any]:
         """Return the pictures of the kept frames and the new state."""
         return self.net.extend(state, clip, last=block.last, look_ahead=self.look_ahead)
+
+    def again(self, clip: Sequence[Tensor], block: Block) -> tuple[list[Tensor], Any]:
+        """Return the pictures of the kept frames and a state that knows the last frames only."""
+
+        def alone(part: Sequence[Tensor]) -> Sequence[Tensor]:
+            return self.net.extend(None, part, last=True, look_ahead=self.look_ahead)[0]
+
+        pictures = _few_at_once(alone, clip, self.window)[block.kept_at]
+        if block.last:
+            return pictures, self.net.extend(None, clip[-1:], last=True, look_ahead=self.look_ahead)[1]
+        newest = clip[-(self.look_ahead + FEW) :]
+        return pictures, self.net.extend(None, newest, last=False, look_ahead=self.look_ahead)[1]
 
     def carried(self, state: Any) -> Iterable[Tensor]:
         """Yield what the network carries on."""
@@ -209,12 +247,21 @@ class Windowed:
     def blocks(self, items: Iterable[Item]) -> Iterator[Block]:
         """Cut a stream into windows; no more than one is held."""
         for given, keep in windows(items, self.window, self.overlap):
-            yield Block(given, [frame for frame, _ in given[keep]], keep, last=False)
+            seen = [frame for frame, _ in given]
+            yield Block(given, seen[keep], keep, last=False, seen=seen, kept_at=keep)
 
     def run(self, state: None, clip: Sequence[Tensor], block: Block) -> tuple[list[Tensor], None]:
         """Return the pictures of the kept frames; there is nothing to carry on."""
         pictures = self.net(paddle.stack(list(clip), axis=1))[-1]
         return [pictures[:, i] for i in range(*block.keep.indices(len(clip)))], None
+
+    def again(self, clip: Sequence[Tensor], block: Block) -> tuple[list[Tensor], None]:
+        """Return the pictures of the kept frames, from shorter windows."""
+
+        def alone(part: Sequence[Tensor]) -> Sequence[Tensor]:
+            return self.net(paddle.stack(list(part), axis=1))[-1].unbind(1)
+
+        return _few_at_once(alone, clip, self.window)[block.kept_at], None
 
     def carried(self, state: Any) -> Iterable[Tensor]:
         """Yield nothing: windows know nothing of each other."""
@@ -231,6 +278,8 @@ class Enhancer:
     plan: made for the frames' size. Small pictures are padded here, once, and the result is cropped back.
     safer: switches the network to the safest way to compute, for good; called when its results are not sound.
     say: hears of such results. Raises PpvsrError when they stay what they are.
+    guard: whether frames that are unlike their source (ppvsr.enhance.guard) are mended, which their `mended` says; off
+    when the network itself is measured.
 
     Frames cross to the device once, as integers. Every call starts a stream of its own.
     """
@@ -242,8 +291,10 @@ class Enhancer:
         *,
         safer: Callable[[], Any] | None = None,
         say: Callable[[str], Any] = lambda line: None,
+        guard: bool = True,
     ) -> None:
         self.plan = plan
+        self._mends = guard
         self._way: Way = (Streamed if plan.streaming else Windowed)(net, plan.window, plan.overlap)
         self._guard = Guard(safer, say)
         self._tiles = list(tiles(*plan.padded, plan.tile, TILE_OVERLAP))
@@ -253,9 +304,13 @@ class Enhancer:
         uploaded = ((frame, self._upload(frame.image)) for frame in frames)
         states: list[Any] = [None] * len(self._tiles)
         for block in self._way.blocks(uploaded):
-            images = self._run(block, states)[::-1]
-            for frame in block.kept:
-                yield replace(frame, image=images.pop())  # whoever takes it decides how long it is held
+            clip = [tensor for _, tensor in block.given]
+            images = self._run(block, states, lambda state, part, block=block: self._way.run(state, part, block), clip)
+            mended = self._mend(block, images, states) if self._mends else [None] * len(images)
+            images.reverse()
+            for frame, how in zip(block.kept, mended, strict=True):
+                image = images.pop()  # whoever takes it decides how long it is held
+                yield replace(frame, image=image, mended=how or frame.mended)
 
     def _upload(self, image: Image) -> Tensor:
         height, width = image.shape[:2]
@@ -263,24 +318,59 @@ class Enhancer:
         padded = np.pad(image, ((0, down - height), (0, across - width), (0, 0)), mode="symmetric")
         return paddle.to_tensor(padded if padded.dtype == np.uint8 else padded.astype(np.int32))  # no uint16 there
 
+    def _mend(self, block: Block, images: list[Image], states: list[Any]) -> list[str | None]:
+        """Replace the pictures that are unlike their source, and their neighbours; return how each was mended."""
+        wrong = [departure(*pair) > LIMIT for pair in zip(images, (frame.image for frame in block.kept), strict=True)]
+        if not any(wrong):
+            return [None] * len(images)
+        clip = [self._upload(frame.image) for frame in block.seen]
+        again = self._run(block, states, lambda _, part: self._way.again(part, block), clip)
+        mended: list[str | None] = []
+        for i, (frame, image) in enumerate(zip(block.kept, again, strict=True)):
+            if departure(image, frame.image) <= LIMIT:
+                images[i] = image
+                mended.append(AGAIN)
+            elif wrong[i]:
+                height, width = frame.image.shape[:2]
+                images[i] = resize(frame.image, height * self.plan.limits.scale, width * self.plan.limits.scale)
+                mended.append(BICUBIC)
+            else:
+                mended.append(None)
+        return mended
+
     @paddle.no_grad()
-    def _run(self, block: Block, states: list[Any]) -> list[Image]:
-        """Return the pictures of the kept frames, (s*h, s*w, 3), and put the new states into the place of the old."""
+    def _run(
+        self,
+        block: Block,
+        states: list[Any],
+        compute: Callable[[Any, list[Tensor]], tuple[list[Tensor], Any]],
+        clip: list[Tensor],
+    ) -> list[Image]:
+        """Return the pictures of the kept frames, (s*h, s*w, 3), and put the new states into the place of the old.
+
+        compute: from a tile's state and its part of the clip to its pictures and its new state.
+        """
         plan, scale = self.plan, self.plan.limits.scale
         dtype = block.given[0][0].image.dtype
         images = [np.empty((plan.height * scale, plan.width * scale, 3), dtype) for _ in block.kept]
         for number, tile in enumerate(self._tiles):
-            states[number] = self._guard(partial(self._attempt, block, tile, states[number], images))
+            attempt = partial(self._attempt, block, tile, states[number], images, compute, clip)
+            states[number] = self._guard(attempt)
         return images
 
     def _attempt(
-        self, block: Block, tile: Tile, state: Any, images: Sequence[NDArray[Any]]
+        self,
+        block: Block,
+        tile: Tile,
+        state: Any,
+        images: Sequence[NDArray[Any]],
+        compute: Callable[[Any, list[Tensor]], tuple[list[Tensor], Any]],
+        clip: list[Tensor],
     ) -> tuple[Any, Fault | None]:
         """Compute one tile into the images; return the new state, and what is wrong with any of it."""
         source, part, target = _areas(tile, self.plan)
         top = np.iinfo(images[0].dtype).max
-        clip = [_to_network(tensor[source[0], source[1]], top) for _, tensor in block.given]
-        pictures, state = self._way.run(state, clip, block)
+        pictures, state = compute(state, [_to_network(tensor[source[0], source[1]], top) for tensor in clip])
         if (bad := unsound(pictures)) is not None:
             return state, Fault(block.kept[bad], "became a picture that is not finite", fatal=True)
         if unsound(self._way.carried(state)) is not None:

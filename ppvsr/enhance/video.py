@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from itertools import chain
@@ -36,7 +38,7 @@ from ppvsr.system.files import written_whole
 from ppvsr.system.paddle import use_device
 from ppvsr.system.progress import Reporter, Silence
 from ppvsr.video.encoder import Encoding
-from ppvsr.video.frames import Frame, FrameSource, Image, Moment, VideoInfo
+from ppvsr.video.frames import Frame, FrameSource, Image, Moment, VideoInfo, remark_on
 from ppvsr.video.images import write_png
 from ppvsr.video.open import open_source
 from ppvsr.video.output import open_sink, open_work
@@ -48,11 +50,20 @@ from ppvsr.video.workdir import survey, work_path
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a film: where it is, how many frames it has, and what was lost of the source, if anything."""
+    """What became of a video: where it is, how many frames it has, and what was lost of the source, if anything.
+
+    mended: how many frames came out of the network unlike their source, by what was done: AGAIN, BICUBIC.
+    """
 
     path: Path
     frames: int
     damage: str | None
+    mended: Mapping[str | None, int] = field(default_factory=dict)
+
+    @property
+    def remark(self) -> str | None:
+        """A line about what was mended."""
+        return remark_on(self.mended, self.frames)
 
 
 def make_film(order: Order, reporter: Reporter, *, device: str | None, overwrite: bool, dry_run: bool) -> Result:
@@ -85,11 +96,12 @@ def make_film(order: Order, reporter: Reporter, *, device: str | None, overwrite
                 context=context_of(links),
                 progress=lambda done: reporter.progress(done, total),
             )
+            mended = work.mended
             work.publish(count)
         for line in [*film.notes[told:], *work.notes]:
             reporter.say(line)
         reporter.say(account(goal, count, count - earlier, time.perf_counter() - began))
-        return Result(goal.path, count, film.damage)
+        return Result(goal.path, count, film.damage, mended)
 
 
 def intend(order: Order, film: FrameSource, reporter: Reporter, device: str | None, suffix: str = "") -> Target:
@@ -183,16 +195,17 @@ def make_preview(order: Order, at: Moment, reporter: Reporter, *, device: str | 
             closing(prefetch(film, SMALL)) as decoded,
             Outbox(sink.write, LARGE) as box,
         ):
-            count = 0
+            count, mended = 0, Counter[str | None]()
             for frame in preview(decoded, enhance, seconds=at.seconds, still=lambda image: _save(picture, image)):
                 box.put(frame)
                 count += 1
+                mended[frame.mended] += 1
                 reporter.progress(count, total)
         for line in [*film.notes[told:], *sink.notes]:
             reporter.say(line)
         reporter.say(f"{picture}: bicubic on the left, {order.names} on the right")
         reporter.say(account(goal, count, count, time.perf_counter() - began))
-        return Result(goal.path, count, film.damage)
+        return Result(goal.path, count, film.damage, mended)
 
 
 def _save(path: Path, image: Image) -> None:
@@ -294,7 +307,8 @@ def enhance_frames(
     backend: auto, compiled or dygraph.  threads: of the CPU.  streaming: whether networks that can go on where they
     stopped do so, instead of window by window.
     Raises UsageError at once for names that do not exist, and for frames of another form when they come; PpvsrError for
-    results that are not finite, which counts frames as seconds.
+    results that are not finite, which counts frames as seconds. Frames that come out unlike their source are mended;
+    at the end a UserWarning counts them.
     """
     cut, engine = Cut(num_frames, overlap, memory, streaming), Engine(backend, threads)
     (stage,) = choose_stages(variant, weights, cut)
@@ -320,6 +334,13 @@ def enhance_frames(
         height, width = first.image.shape[:2]
         bits = 8 * first.image.dtype.itemsize
         enhance = make_enhancer(stage, *plan_stage(stage, height, width, cut, bits=bits, encoded=False), engine)
-        yield from (frame.image for frame in enhance(chain([first], stream)))
+        mended = Counter[str | None]()
+        try:
+            for frame in enhance(chain([first], stream)):
+                mended[frame.mended] += 1
+                yield frame.image
+        finally:
+            if remark := remark_on(mended, mended.total()):
+                warnings.warn(remark, stacklevel=2)
 
     return enhanced()

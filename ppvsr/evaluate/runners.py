@@ -74,7 +74,7 @@ def _run(
     tile = limits.padded(height), limits.padded(width)  # whole pictures: tiles would change the numbers
     plan = Plan(height, width, limits, window or count, overlap, tile, peak=0)
     with _evaluating(net):
-        yield from _enlarge(Enhancer(forward, plan), frames)
+        yield from _enlarge(Enhancer(forward, plan, guard=False), frames)  # the network itself is measured
 
 
 def _both_ways(net: Any, lq: Any) -> Any:

@@ -6,7 +6,8 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from ppvsr.evaluate.runners import Picture, _enlarge, as_it_is
 from ppvsr.system.machine import format_size
 from ppvsr.system.paddle import use_device
 from ppvsr.system.progress import Reporter, Silence
-from ppvsr.video.frames import Frame
+from ppvsr.video.frames import Frame, remark_on
 from ppvsr.video.images import find_images, is_image, natural, to_depth
 from ppvsr.video.open import images_at, open_source
 from ppvsr.video.workdir import stem_of
@@ -91,7 +92,20 @@ class VariantRunner:
         """Yield the enlarged frames of a clip."""
         _, height, width, _ = frames.shape
         cut = replace(self._cut, num_frames=len(frames), overlap=0) if self._whole else self._cut
-        return _enlarge(self._enhancer(height, width, cut), frames)
+        return self._told(self._enhancer(height, width, cut), frames)
+
+    def _told(self, enhance: Enhance, frames: Frames) -> Iterator[Picture]:
+        """Yield the enlarged frames; say at the end how many of them were mended."""
+        mended = Counter[str | None]()
+
+        def counted(stream: Iterable[Frame]) -> Iterator[Frame]:
+            for frame in enhance(stream):
+                mended[frame.mended] += 1
+                yield frame
+
+        yield from _enlarge(counted, frames)
+        if remark := remark_on(mended, mended.total()):
+            self._say(remark)
 
     def _enhancer(self, height: int, width: int, cut: Cut) -> Enhance:
         if self._ready is None and self.stage.variant.arch:

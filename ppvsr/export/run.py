@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -19,7 +20,7 @@ from ppvsr.system.machine import device_peak, format_size, resident_peak
 from ppvsr.system.progress import Reporter
 from ppvsr.train.experiment import read_experiment
 from ppvsr.video.encoder import MUXERS, Encoding, check_encoder
-from ppvsr.video.frames import VideoInfo
+from ppvsr.video.frames import VideoInfo, remark_on
 from ppvsr.video.muxer import choose_container
 from ppvsr.video.open import open_source
 from ppvsr.video.output import open_sink
@@ -95,7 +96,7 @@ def infer_film(
         mark = partial(marked, options=SceneOptions(), rate=info.rate, say=reporter.say)
         enhance = in_pieces(mark, Enhancer(model, plan), size=sys.maxsize, context=0)  # a piece is a scene
         total = min(filter(None, [info.frames, frames]), default=None)
-        count, began = 0, time.perf_counter()
+        count, mended, began = 0, Counter[str | None](), time.perf_counter()
         with (
             open_sink(path, info, container=container) as sink,
             closing(prefetch(film, SMALL)) as decoded,
@@ -104,8 +105,9 @@ def infer_film(
             for frame in enhance(decoded):
                 box.put(frame)
                 count += 1
+                mended[frame.mended] += 1
                 reporter.progress(count, total)
-        for line in [*film.notes[told:], *sink.notes]:
+        for line in [*film.notes[told:], *sink.notes, *filter(None, [remark_on(mended, count)])]:
             reporter.say(line)
         _account(reporter, count, time.perf_counter() - began, path)
         return film.damage

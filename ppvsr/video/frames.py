@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8] | NDArray[np.uint16]
 
 
+AGAIN, BICUBIC = "again", "bicubic"  # how a frame was mended that came out of a network unlike its source
+
+
 @dataclass(frozen=True)
 class Frame:
     """One picture and its place in time.
@@ -24,11 +27,26 @@ class Frame:
     image: RGB (h, w, 3), uint8, or uint16 (full 0..65535) when the source has more than 8 bits.
     time, duration: seconds, exact; the film (or the part of it that is read) begins at 0, and its first frame may
     come later when the sound begins earlier.  duration is None when the source does not say.
+    mended: AGAIN when it was computed again, BICUBIC when bicubic stands in for a network, else None.
     """
 
     image: Image
     time: Fraction
     duration: Fraction | None = None
+    mended: str | None = None
+
+
+def remark_on(mended: Mapping[str | None, int], frames: int) -> str | None:
+    """Return a line about the frames of a video that were mended, counted by kind; None when there are none."""
+    again, bicubic = mended.get(AGAIN, 0), mended.get(BICUBIC, 0)
+    if not again and not bicubic:
+        return None
+    parts = [f"{again} were computed again with fewer frames at once"] if again else []
+    parts += [f"bicubic stands in for {bicubic}, which stayed wrong"] if bicubic else []
+    return (
+        f"{again + bicubic} of {frames} frames came out of the network unlike their source: {', '.join(parts)};"
+        " other weights (--weights) or fewer frames at once (--num_frames) may serve better"
+    )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from ppvsr.errors import VideoError
 from ppvsr.system.files import measure, remove, sync
 from ppvsr.video.encoder import Encoding
 from ppvsr.video.ffmpeg import reason
-from ppvsr.video.frames import Frame, FrameSink, VideoInfo
+from ppvsr.video.frames import AGAIN, BICUBIC, Frame, FrameSink, VideoInfo
 from ppvsr.video.images import ImageWriter, join_images
 from ppvsr.video.muxer import FilmWriter
 from ppvsr.video.segments import SegmentWriter
@@ -129,6 +130,12 @@ class Work:
         """How many frames lie in finished segments."""
         return self._ledger.frames
 
+    @property
+    def mended(self) -> Counter[str | None]:
+        """How many frames of finished segments were mended, by kind; see `Frame`."""
+        entries = self._ledger.entries.values()
+        return Counter({AGAIN: sum(each.again for each in entries), BICUBIC: sum(each.bicubic for each in entries)})
+
     def has(self, number: int) -> bool:
         """Whether a segment is finished."""
         return number in self._ledger.entries
@@ -150,7 +157,7 @@ class Work:
             finally:
                 segment.writer.close()
             with self.speaking():
-                self._enter(number, segment.writer, unfinished, final)
+                self._enter(number, segment, unfinished, final)
         finally:
             remove(unfinished)
 
@@ -196,10 +203,11 @@ class Work:
             return ImageWriter(path, self._path, self._info)
         return SegmentWriter(path, self._path, self._info, container=self._container, encoding=self._encoding)
 
-    def _enter(self, number: int, writer: SegmentWriter | ImageWriter, unfinished: Path, final: Path) -> None:
+    def _enter(self, number: int, segment: Segment, unfinished: Path, final: Path) -> None:
         """Give a complete segment its name, then let the ledger vouch for it."""
         size, digest = measure(unfinished)
-        entry = Entry(number, writer.frames, size, digest)
+        mended = segment.mended
+        entry = Entry(number, segment.writer.frames, size, digest, mended[AGAIN], mended[BICUBIC])
         remove(final)
         os.replace(unfinished, final)
         ledger = self._ledger.with_entry(entry)
@@ -232,11 +240,13 @@ class Segment:
     def __init__(self, work: Work, writer: SegmentWriter | ImageWriter):
         self._work = work
         self.writer = writer
+        self.mended: Counter[str | None] = Counter()
 
     def write(self, frame: Frame) -> None:
         """Append one frame, (h, w, 3) of the first one's size; times must increase. Raises VideoError."""
         with self._work.speaking():
             self.writer.write(frame)
+        self.mended[frame.mended] += 1
 
 
 # ---- A film, or a folder of pictures, written in one go.

@@ -100,12 +100,14 @@ LISTED, LONGEST = 5, 60
 
 @dataclass(frozen=True)
 class Entry:
-    """A finished segment: how many frames, and how to know its file."""
+    """A finished segment: how many frames, how to know its file, and how many frames were mended; see `Frame`."""
 
     number: int
     frames: int
     size: int
     digest: str
+    again: int = 0
+    bicubic: int = 0
 
 
 @dataclass
@@ -155,8 +157,8 @@ def read_ledger(folder: Path) -> Ledger | None:
 
 def checked(entry: Entry) -> Entry:
     """The entry, if it can be true; else ValueError."""
-    numbers = (entry.number, entry.frames, entry.size)
-    if not all(type(each) is int for each in numbers) or entry.number < 0 or entry.frames < 1:
+    numbers = (entry.number, entry.frames, entry.size, entry.again, entry.bicubic)
+    if not all(type(each) is int and each >= 0 for each in numbers) or entry.frames < 1:
         raise ValueError
     if not isinstance(entry.digest, str):
         raise ValueError

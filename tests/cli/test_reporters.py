@@ -19,7 +19,7 @@ def job(name="a.mp4", finished=None):
 
 OUTCOMES = [
     Outcome(job("in/第一集.mkv"), 12.34, Result(Path("out/第一集_X.mkv"), 48, None)),
-    Outcome(job("torn.mp4"), 0.5, Result(Path("out/torn_X.mp4"), 7, "2 packets lost")),
+    Outcome(job("torn.mp4"), 0.5, Result(Path("out/torn_X.mp4"), 7, "2 packets lost", {"again": 3, "bicubic": 1})),
     Outcome(job("b.mp4", "out/b_X.mp4")),
     Outcome(job("two\nlines.mp4"), 0.01, error="two\nlines.mp4: is no film", error_code=1),
     Outcome(job("c.mp4"), 1.0, Result(Path("out/c_X.mp4"), 0, None)),
@@ -55,7 +55,10 @@ def test_one_film_needs_neither_number_nor_table():
     lines.begin(job(), 1, 1)
     lines.end(OUTCOMES[1])
     lines.summary(OUTCOMES[1:2], 1)
-    assert said == [] and complained == ["torn.mp4: the source is damaged: 2 packets lost"]
+    assert said == [] and complained == [
+        "torn.mp4: the source is damaged: 2 packets lost",
+        f"torn.mp4: {OUTCOMES[1].result.remark}",
+    ]
 
 
 def events(stream):
@@ -115,6 +118,8 @@ def test_events_hold_what_the_documentation_says():
             "frames": 48,
             "seconds": 12.34,
             "damage": None,
+            "computed_again": 0,
+            "bicubic": 0,
         },
         {
             "event": "done",
@@ -123,6 +128,8 @@ def test_events_hold_what_the_documentation_says():
             "frames": 7,
             "seconds": 0.5,
             "damage": "2 packets lost",
+            "computed_again": 3,
+            "bicubic": 1,
         },
         {"event": "skipped", "input": "b.mp4", "output": "out/b_X.mp4"},
         {"event": "error", "input": "two\nlines.mp4", "message": "two\nlines.mp4: is no film", "code": 1},
