@@ -299,7 +299,7 @@ def main() -> None:
     cv2.setNumThreads(args.threads)
     (stage,) = choose_stages(args.variant, args.weights)
     use_device()
-    window, overlap = Cut(args.window, args.overlap).window_of(stage.variant)
+    window, overlap = Cut(args.window, args.overlap).window_of(stage.variant, stage.weights)
     bench = Bench(stage, window, overlap, streaming=not args.windows, backend=args.backend, threads=args.threads)
     way = f"{'stream' if bench.streaming else 'windows'} {window}:{overlap}"
     print(f"{stage}\n{way}, LQ {args.side}x{args.side}, {bench.backend}\n{HEAD}", flush=True)

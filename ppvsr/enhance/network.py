@@ -57,11 +57,12 @@ class Cut:
     memory: int | None = None
     streaming: bool = True
 
-    def window_of(self, network: Variant) -> tuple[int, int]:
-        """Return the window and the overlap for a network."""
+    def window_of(self, network: Variant, weights: Weights | Path | None = None) -> tuple[int, int]:
+        """Return the window and the overlap for a network; by default no longer than its weights are stable."""
         if network.arch is None:
             return 1, 0  # every frame for itself
-        window = network.window if self.num_frames is None else self.num_frames
+        stable = weights.stable if isinstance(weights, Weights) else None
+        window = min(network.window, stable or network.window) if self.num_frames is None else self.num_frames
         return window, min(network.overlap, window // 4) if self.overlap is None else self.overlap
 
 
@@ -120,7 +121,7 @@ def choose_stages(
         wanted = given.get(variant.name)
         stages.append(Stage(variant, find_weights(variant, wanted) if variant.arch or wanted is not None else None))
     for stage in stages:
-        check_window(*(cut or Cut()).window_of(stage.variant))
+        check_window(*(cut or Cut()).window_of(stage.variant, stage.weights))
     if networks:
         check_paddle()
     return stages
@@ -132,7 +133,7 @@ def plan_stage(
     """Return the plan for frames of this size and depth, and the network (None for bicubic), still without weights."""
     variant = stage.variant
     net: Any = create_model(variant.arch, **variant.options) if variant.arch else None
-    window, overlap = cut.window_of(variant)
+    window, overlap = cut.window_of(variant, stage.weights)
     plan = make_plan(
         height,
         width,

@@ -1,6 +1,7 @@
 """How long samples are, step by step."""
 
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from ppvsr.data.pipeline import (
 )
 from ppvsr.data.spans import OWN, Span, Spans, forth_and_back
 from ppvsr.errors import ConfigError
+from ppvsr.train.setup import check_sizes
 from tests.datasets.photos import make_photos
 from tests.datasets.test_steps import numbered
 from tests.datasets.trees import CHOOSE, READ, TRAIN, reds, silent, transform
@@ -134,6 +136,12 @@ def test_what_cannot_have_lengths_says_so(photos):
     ):
         with pytest.raises(ConfigError, match=f"Mine: lengths and warm_frames cannot be had with {reason}"):
             Preprocess(steps, owner="Mine").sample(item, rng())
+
+
+def test_a_network_without_states_has_no_use_for_warm_frames(photos):
+    assert check_sizes(photos, SimpleNamespace(scale=4), 0, Span(5)).startswith("photo0: lq uint8 (5, 3, 16, 16)")
+    with pytest.raises(ConfigError, match=r"dataset.train.warm_frames: SimpleNamespace has no states"):
+        check_sizes(photos, SimpleNamespace(scale=4), 0, Span(None, 5))
 
 
 def spans_of(dataset, options, **order):

@@ -175,3 +175,13 @@ def test_no_frame_of_drifting_grain_is_under_bicubic(variant, weights, grain):
         results = list(ppvsr.enhance_frames(grain, variant, weights))
     gains = [psnr(a, c) - psnr(resize(b, 256, 256), c) for a, b, c in zip(results, grain, truth, strict=True)]
     assert min(gains) > -0.05
+
+
+def test_windows_are_no_longer_than_the_weights_are_stable():
+    from ppvsr.enhance.network import Cut
+
+    variant = find_variant("PPMSVSR")
+    rows = {row.name: row for row in variant.weights}
+    assert Cut().window_of(variant, rows["bi"]) == (20, 5)
+    assert Cut().window_of(variant, rows["real"]) == (8, 2)
+    assert Cut(num_frames=20).window_of(variant, rows["real"]) == (20, 5)  # who asks for it gets it

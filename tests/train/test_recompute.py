@@ -22,10 +22,10 @@ STEPS = (
 )
 
 
-def gradients(net, lq, gt):
+def gradients(net, lq, gt, part=None):
     """Return the gradients of a step by name, and the bytes that were taken when the forward pass was done."""
     before = core.host_memory_stat_current_value("Allocated", 0)
-    losses = multi_stage_vsr(generator=net, pixel_criterion=CharbonnierLoss(reduction="mean")).losses(lq, gt, 1)
+    losses = multi_stage_vsr(generator=net, pixel_criterion=CharbonnierLoss(reduction="mean")).losses(lq, gt, 1, part)
     taken = core.host_memory_stat_current_value("Allocated", 0) - before
     sum(losses.values()).backward()
     found = {name: parameter.grad.numpy().copy() for name, parameter in net.named_parameters()}
@@ -45,6 +45,18 @@ def test_gradients_are_equal_and_memory_is_saved():
         for name, gradient in kept.items():
             np.testing.assert_allclose(again[name], gradient, rtol=0, atol=1e-5 * np.abs(gradient).max(), err_msg=name)
         assert bytes_again < share * bytes_kept
+
+
+def test_gradients_with_warm_frames_are_equal():
+    lq, gt = clip(1, 4, 16, 16), clip(1, 4, 64, 64)
+    found = []
+    for parts in ((), STEPS):
+        net = tiny("MSVSR")
+        net.min_size = 16
+        recompute(net, parts)
+        found.append(gradients(net, lq, gt, range(1, 3))[0])
+    for name, gradient in found[0].items():
+        np.testing.assert_allclose(found[1][name], gradient, rtol=0, atol=1e-5 * np.abs(gradient).max(), err_msg=name)
 
 
 def test_a_kind_inside_another_one_is_not_computed_three_times():
