@@ -2,7 +2,8 @@
 
     python -m benchmarks.stability [--variant PPMSVSR] [--weights bi | FILE] [--window 20] [--overlap 5] [--windows]
                                    [--frames 300] [--side 64] [--only NAME ...] [--videos FOLDER] [--photos FOLDER]
-                                   [--crf 25] [--backend auto] [--threads N] [--json FILE] [--plot FILE.png]
+                                   [--crf 25] [--plant 10] [--backend auto] [--threads N] [--json FILE]
+                                   [--plot FILE.png]
     python -m benchmarks.stability search --seed 0 [--tries 40] [--climb 20] ...
 
 Prints for each of the `CONTENTS` of benchmarks/content.py, and for each video of a folder (its middle, played forth and
@@ -10,10 +11,12 @@ back, instead of the contents), the PSNR-Y of bicubic, what the network has more
 number of that frame, the share of frames under bicubic by more than 0.05 dB, and how far the states have grown: the
 largest value of a branch that runs backward in its last steps over its median later in time, and the largest of a
 branch that runs forward in the last tenth of the video over that in the first. Then the gain by steps since the
-backward branches began.
+backward branches began, and what the guard of ppvsr.enhance.guard, which is off here, would have seen: how far the
+frames depart from their sources that are not more than 1 dB under bicubic, and how many of the others it would catch.
 
 --windows: overlapping windows instead of a stream.  --side: of LQ, in pixels.  --crf: LQ is compressed by x264; the
 bicubic beside it is made of that, too.  --photos: textures from photographs, for the search.
+--plant: a fault: what a stream carries from block to block is multiplied by this.
 --json: all values, by frame and by step; --plot draws them.
 
 `search` draws videos by chance, takes the one on which the states grow most or the worst frame is worst, and changes
@@ -27,7 +30,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -37,6 +40,7 @@ import cv2
 import numpy as np
 
 from benchmarks.content import CONTENTS, Image, Recipe, change, draw, make, read, shrunk
+from ppvsr.enhance.guard import LIMIT, departure
 from ppvsr.enhance.network import Cut, Stage, choose_stages
 from ppvsr.enhance.plan import Limits, Plan
 from ppvsr.evaluate.metrics import psnr
@@ -47,6 +51,7 @@ from ppvsr.video.frames import Frame
 from ppvsr.weights.networks import load_network
 
 UNDER = 0.05  # dB under bicubic that count
+WRONG = 1.0  # dB under bicubic: such frames the guard has to catch
 RATE = Fraction(25)
 
 
@@ -78,7 +83,10 @@ class States:
 
 @dataclass(frozen=True)
 class Result:
-    """What was found on one content. bicubic, gain: dB (PSNR-Y) by frame.  steps: of the backward branches."""
+    """What was found on one content.
+
+    bicubic, gain: dB (PSNR-Y) by frame.  steps: of the backward branches.  departures: see ppvsr.enhance.guard.
+    """
 
     name: str
     bicubic: np.ndarray
@@ -86,6 +94,7 @@ class Result:
     steps: np.ndarray
     states: States
     seconds: float
+    departures: np.ndarray
 
     @property
     def worst(self) -> int:
@@ -109,6 +118,7 @@ class Result:
             "bicubic": self.bicubic.round(3).tolist(),
             "gain": self.gain.round(3).tolist(),
             "steps": self.steps.tolist(),
+            "departures": self.departures.round(3).tolist(),
             "mean": float(self.gain.mean()),
             "worst": float(self.gain.min()),
             "worst_frame": self.worst,
@@ -137,13 +147,24 @@ HEAD = (
 class Bench:
     """A network with a window, and what is watched while it runs."""
 
-    def __init__(self, stage: Stage, window: int, overlap: int, *, streaming: bool, backend: Any, threads: int) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        window: int,
+        overlap: int,
+        *,
+        streaming: bool,
+        backend: Any,
+        threads: int,
+        plant: float = 1.0,
+    ) -> None:
         from ppvsr.compile.backend import use_backend
 
         self.net: Any = load_network(stage.variant, stage.weights)  # type: ignore[arg-type]
         self.backend = use_backend(self.net, stage.variant.options, backend, threads=threads, say=print)
         self.window, self.overlap = window, overlap
         self.streaming = streaming and getattr(self.net, "streams", False)
+        self.plant = 1.0
         self._states = States()
         if hasattr(self.net, "_enlarge"):
             watch(self.net, self._record)
@@ -160,13 +181,17 @@ class Bench:
         self._states = States()
         start = time.process_time()
         frames = [Frame(image, number / RATE) for number, image in enumerate(lq)]
-        enhanced = [frame.image for frame in Enhancer(self.net, plan, guard=False)(frames)]
+        enhancer = Enhancer(self.net, plan, guard=False)
+        if self.plant != 1:
+            plant(enhancer, self.plant)
+        enhanced = [frame.image for frame in enhancer(frames)]
         seconds = (time.process_time() - start) / len(lq)
         shape = truth[0].shape[:2]
         bicubic = np.array([quality(resize(image, *shape), true) for image, true in zip(lq, truth, strict=True)])
         results = np.array([quality(image, true) for image, true in zip(enhanced, truth, strict=True)])
         steps = np.array(list(backward_steps(len(lq), self.window, self.overlap, self.streaming)))
-        return Result(name, bicubic, results - bicubic, steps, self._states, seconds)
+        departures = np.array([departure(image, source) for image, source in zip(enhanced, lq, strict=True)])
+        return Result(name, bicubic, results - bicubic, steps, self._states, seconds, departures)
 
     def _record(self, found: Sequence[Sequence[Any]], known: int) -> None:
         """Note the states of a block: of MSVSR, which has two features and then the branches in order."""
@@ -184,6 +209,19 @@ class Bench:
                 else:
                     step = len(sizes)
                 sizes.append((step, float((state**2).mean().sqrt()), float(state.abs().max())))
+
+
+def plant(enhancer: Any, factor: float) -> None:
+    """Let a stream carry from block to block what is `factor` times as large."""
+    net = enhancer._way.net
+
+    class Planted:
+        def extend(self, *args: Any, **options: Any) -> Any:
+            pictures, state = net.extend(*args, **options)
+            carried = {name: tuple(x * factor for x in tensors) for name, tensors in state.carried.items()}
+            return pictures, replace(state, carried=carried)
+
+    enhancer._way = replace(enhancer._way, net=Planted())
 
 
 def watch(net: Any, record: Any) -> None:
@@ -258,6 +296,7 @@ def summary(results: Sequence[Result]) -> list[str]:
         f"all: gain {gains.mean():+.3f} dB, {(gains < -UNDER).mean():.2%} of {len(gains)} frames under bicubic, worst "
         f"{worst.gain.min():+.2f} dB ({worst.name}, frame {worst.worst}), "
         f"{np.mean([result.seconds for result in results]):.3f} s of processor time a frame",
+        guarded(results),
         "steps of the backward branches: mean gain, least gain",
     ]
     edges = [*range(0, int(steps.max()) + 2, max(1, (int(steps.max()) + 1) // 10)), int(steps.max()) + 1]
@@ -266,6 +305,19 @@ def summary(results: Sequence[Result]) -> list[str]:
         if len(part):
             lines.append(f"  {low:3} to {high - 1:3}: {part.mean():+.2f} {part.min():+.2f}")
     return lines
+
+
+def guarded(results: Sequence[Result]) -> str:
+    """Return what the guard would have seen: departures of sound frames, and how many of the others it catches."""
+    gains = np.concatenate([result.gain for result in results])
+    departures = np.concatenate([result.departures for result in results])
+    sound = gains >= -WRONG
+    highest = departures[sound].max(initial=0)
+    caught = int((departures[~sound] > LIMIT).sum())
+    return (
+        f"guard: {sound.sum()} sound frames depart by up to {highest:.1f} (limit {LIMIT:g}); "
+        f"{caught} of {(~sound).sum()} others are caught"
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -283,6 +335,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--videos", type=Path, metavar="FOLDER")
     parser.add_argument("--photos", type=Path, metavar="FOLDER")
     parser.add_argument("--crf", type=int, help="compress LQ by x264")
+    parser.add_argument("--plant", type=float, default=1.0, metavar="FACTOR")
     parser.add_argument("--backend", default="auto", choices=["auto", "compiled", "dygraph"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0, help="of a search")
@@ -300,7 +353,9 @@ def main() -> None:
     (stage,) = choose_stages(args.variant, args.weights)
     use_device()
     window, overlap = Cut(args.window, args.overlap).window_of(stage.variant, stage.weights)
-    bench = Bench(stage, window, overlap, streaming=not args.windows, backend=args.backend, threads=args.threads)
+    bench = Bench(
+        stage, window, overlap, streaming=not args.windows, backend=args.backend, threads=args.threads, plant=args.plant
+    )
     way = f"{'stream' if bench.streaming else 'windows'} {window}:{overlap}"
     print(f"{stage}\n{way}, LQ {args.side}x{args.side}, {bench.backend}\n{HEAD}", flush=True)
     if args.what == "search":

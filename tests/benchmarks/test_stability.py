@@ -8,7 +8,7 @@ import pytest
 from benchmarks import seams
 from benchmarks.content import CONTENTS, TEXTURES, Recipe, change, draw, make, read, shrunk
 from benchmarks.seams import Seam, overall
-from benchmarks.stability import Bench, Result, States, backward_steps, badness, summary
+from benchmarks.stability import Bench, Result, States, backward_steps, badness, guarded, summary
 from benchmarks.stability_chart import draw_chart
 from ppvsr.enhance.network import choose_stages
 from ppvsr.resize import resize
@@ -80,9 +80,15 @@ def test_steps_are_counted_to_the_end_of_the_block():
     assert list(backward_steps(7, 5, 1, False)) == [4, 3, 2, 1, 2, 1, 0]
 
 
-def result(gain, sizes=None):
+def result(gain, sizes=None, departures=None):
     gain = np.array(gain, float)
-    return Result("x", np.full(len(gain), 30.0), gain, np.arange(len(gain))[::-1], States(sizes or {}), 0.1)
+    departures = np.ones(len(gain)) if departures is None else np.array(departures, float)
+    return Result("x", np.full(len(gain), 30.0), gain, np.arange(len(gain))[::-1], States(sizes or {}), 0.1, departures)
+
+
+def test_what_the_guard_would_have_seen_is_counted():
+    found = result([1, -0.5, -1.5, -9], departures=[3, 4, 15, 40])
+    assert guarded([found]) == "guard: 2 sound frames depart by up to 4.0 (limit 16); 1 of 2 others are caught"
 
 
 def test_the_worst_frame_the_share_under_bicubic_and_the_gain_by_step_are_reported():
