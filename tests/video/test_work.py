@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -64,6 +65,16 @@ def whole(target, info, kind):
     found = read(target)
     shutil.rmtree(target) if kind == "png" else target.unlink()
     return found
+
+
+def test_mended_frames_are_counted_over_interruptions(info, tmp_path):
+    target = tmp_path / "out.mp4"
+    for number, kinds in enumerate([["again", "again", None, "bicubic"], ["bicubic", None, None]]):
+        with open_work(target, info, container="mp4", identity=IDENTITY) as work, work.segment(number) as sink:
+            for frame, kind in zip(pieces()[number], kinds, strict=True):
+                sink.write(replace(frame, mended=kind))
+    with open_work(target, info, container="mp4", identity=IDENTITY) as work:
+        assert work.mended == {"again": 2, "bicubic": 2}
 
 
 @pytest.mark.parametrize("kind", KINDS)
