@@ -54,7 +54,7 @@ def test_a_film_goes_in_and_comes_out_four_times_larger_with_its_sound(service, 
     job = service.wait(place, "done", "failed")
     assert job | {"id": "", "kept": 0} == {
         "id": "", "name": "holiday 第一集.mkv", "state": "done", "done": 6, "total": 6,
-        "error": None, "damage": None, "kept": 0,
+        "error": None, "damage": None, "remark": None, "kept": 0,
     }  # fmt: skip
     assert 3500 < job["kept"] <= 3600
     answer = service.client.get(f"{place}/film")
