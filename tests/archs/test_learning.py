@@ -19,6 +19,8 @@ BRANCHES = {
     "BasicVSRPlusPlus": ["backward_1", "forward_1", "backward_2", "forward_2"],
 }
 
+pytestmark = pytest.mark.slow
+
 
 def make(name, **options):
     net = tiny(name, **options)

@@ -191,6 +191,7 @@ def test_the_penalty_on_growth_has_a_name_of_its_own_and_a_gradient():
     assert float(net.backbone["stage2_forward"].parameters()[0].grad.abs().max()) > 0
 
 
+@pytest.mark.slow
 def test_steps_with_the_penalty_make_states_grow_less():
     def grown(weight):
         net = recurrent()
