@@ -304,6 +304,7 @@ def survey(folder: Path, identity: Mapping[str, Any], *, overwrite: bool = False
 def begin(folder: Path, identity: Mapping[str, Any], overwrite: bool) -> tuple[Ledger, int]:
     """Like `survey`; that ledger is on the disk then, and whatever it does not vouch for is removed."""
     ledger, lost = survey(folder, identity, overwrite=overwrite)
+    tidy(folder, {each.name for each in folder.iterdir() if not each.name.endswith(".part")})  # whatever comes next
     if lost or not ledger.entries:
         ledger.write(folder)
     tidy(folder, {NAME, *map(name_of, ledger.entries)})

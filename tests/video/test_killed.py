@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ppvsr.video import workdir
 from tests.video.films import Sound, make_film
 from tests.video.test_work import read
 from tests.video.working import decoded
@@ -70,3 +71,13 @@ def test_a_film_survives_being_killed_at_random_moments(name, kills, tmp_path):
 def unfinished(folder):
     """How many unfinished files or folders a killed run left."""
     return sum(each.name.endswith(".part") for work in folder.glob("*.ppvsr") for each in work.iterdir())
+
+
+def test_what_a_killed_run_left_is_gone_before_anything_is_written(tmp_path, monkeypatch):
+    """So that a run that is killed at its beginning leaves its own unfinished file only."""
+    folder, seen = tmp_path / "out.mp4.ppvsr", []
+    (folder / ".000000.part").mkdir(parents=True)
+    (folder / "result.part").write_bytes(b"half")
+    monkeypatch.setattr(workdir, "write_synced", lambda path, data: seen.append(unfinished(tmp_path)))
+    workdir.begin(folder, {"a": 1}, False)
+    assert seen == [0]
